@@ -1,0 +1,18 @@
+/**
+ * One thing that happened. Who did it, in which tenant, from where and in which request come from the `Scope` it is
+ * recorded with. Never put a secret, a name, an address or free text into `data`: rows are kept for years and cannot be changed.
+ */
+export interface AuditEvent {
+  /** `noun.verb_in_past`, e.g. `user.created`, `login.refused`. */
+  type: string;
+  outcome: 'success' | 'failure';
+  target?: { type: string; id: string } | undefined;
+  /** A stable code, e.g. `password.wrong`; never free text. */
+  reason?: string | undefined;
+  /** Ids, numbers and codes only. */
+  data?: Readonly<Record<string, unknown>> | undefined;
+  /** Free text that may identify a person; sealed under the person's key. */
+  note?: string | undefined;
+  /** Whose key seals the address and device: the actor, where nothing else is said. */
+  personId?: string | undefined;
+}

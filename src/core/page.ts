@@ -1,0 +1,30 @@
+/** What a list is asked for. `cursor` is opaque to callers; `limit` is 1 to 200. */
+export interface PageRequest {
+  limit: number;
+  cursor?: string | undefined;
+}
+
+export interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+/** Reads a cursor made by `cursorOf`; undefined where there is none or it was not made by us. */
+export function readCursor(cursor: string | undefined): readonly string[] | undefined {
+  if (!cursor || cursor.length > 512) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    return Array.isArray(parsed) && parsed.every((part) => typeof part === 'string') ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export const cursorOf = (...parts: string[]): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
+
+/** Cuts rows fetched with `limit + 1` into a page; `key` names the sort position of a row. */
+export function pageOf<Row, Item>(rows: Row[], limit: number, key: (row: Row) => string[], show: (row: Row) => Item): Page<Item> {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  return { items: shown.map(show), nextCursor: rows.length > limit && last ? cursorOf(...key(last)) : null };
+}
