@@ -56,7 +56,7 @@ function weighted(part: string): { language: string; weight: number } {
 const rules = new Map<string, Intl.PluralRules>();
 
 function pluralRule(locale: string, count: number): Intl.LDMLPluralRule {
-  let rule = rules.get(locale);
-  if (!rule) rules.set(locale, (rule = new Intl.PluralRules(locale)));
+  const rule = rules.get(locale) ?? new Intl.PluralRules(locale);
+  rules.set(locale, rule);
   return rule.select(count);
 }

@@ -1,0 +1,103 @@
+import type { Context } from 'koa';
+import type { ClientLabel, PageBase } from '../../http/pages.ts';
+import { type PageOptions, renderPage, type View } from '../../http/view.ts';
+
+/** Another way to prove who one is: a button `name="method"`. */
+export type MethodId = 'password' | 'passkey' | 'email-otp' | 'sms-otp' | 'totp' | 'recovery-code';
+
+export interface LoginPage extends PageBase {
+  /** What was typed before; never the password. */
+  login?: string | undefined;
+  registerUrl?: string | undefined;
+  resetUrl?: string | undefined;
+  methods?: readonly MethodId[] | undefined;
+  /** Shows a button `decision=deny` that goes back to the application. */
+  canCancel?: boolean | undefined;
+}
+
+export interface RegisterPage extends PageBase {
+  email?: string | undefined;
+  givenName?: string | undefined;
+  familyName?: string | undefined;
+  loginUrl?: string | undefined;
+  /** Characters a password must have; 8 where nothing is said. */
+  minLength?: number | undefined;
+}
+
+/** `code`, and `decision=resend` for a new one. */
+export interface VerifyEmailPage extends PageBase {
+  email: string;
+  changeUrl?: string | undefined;
+}
+
+export interface ResetRequestPage extends PageBase {
+  email?: string | undefined;
+  loginUrl?: string | undefined;
+}
+
+/** `code` and `new_password` in one form, and `decision=resend`. The same whether the address is known or not. */
+export interface ResetCodePage extends PageBase {
+  email?: string | undefined;
+  loginUrl?: string | undefined;
+  minLength?: number | undefined;
+}
+
+export interface ChangePasswordPage extends PageBase {
+  /** Whose password it is: shown, and told to password managers. */
+  email?: string | undefined;
+  notYouUrl?: string | undefined;
+  minLength?: number | undefined;
+}
+
+export interface ConsentResource {
+  name: string;
+  scopes: readonly { name: string; description?: string | undefined }[];
+}
+
+export interface ConsentPage extends PageBase {
+  client: ClientLabel & { verified?: boolean | undefined };
+  account: { name?: string | undefined; email?: string | undefined; tenant?: string | undefined };
+  notYouUrl?: string | undefined;
+  /** Names of OpenID Connect scopes; words for them come from the catalogue, other names are shown as they are. */
+  scopes: readonly string[];
+  resources?: readonly ConsentResource[] | undefined;
+  offline: boolean;
+  /** The host the browser goes to afterwards. */
+  redirectHost?: string | undefined;
+  accountUrl?: string | undefined;
+}
+
+/** `decision=continue` (main button) or `decision=other`. */
+export interface SelectAccountPage extends PageBase {
+  account: { name?: string | undefined; email?: string | undefined };
+}
+
+/** The journey is gone: open for an hour, finished elsewhere, or never ours. */
+export interface ExpiredPage extends PageBase {
+  startUrl?: string | undefined;
+}
+
+/** The pages of the browser journey, by the name of their template. */
+export interface LoginPages {
+  login: LoginPage;
+  register: RegisterPage;
+  'verify-email': VerifyEmailPage;
+  'reset-request': ResetRequestPage;
+  'reset-code': ResetCodePage;
+  'change-password': ChangePasswordPage;
+  consent: ConsentPage;
+  'select-account': SelectAccountPage;
+  expired: ExpiredPage;
+}
+
+/** The folder to hand to `createView`. */
+export const LOGIN_VIEWS = new URL('./', import.meta.url);
+
+/** Answers with a page of the journey, its data checked by type; see `renderPage`. */
+export const showLoginPage = <Name extends keyof LoginPages>(
+  ctx: Context,
+  view: View,
+  name: Name,
+  data: LoginPages[Name],
+  options?: PageOptions,
+): void => renderPage(ctx, view, name, data, options);
