@@ -5,6 +5,7 @@ import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
+import { checkOnlyRootWrites } from '#src/infra/embedded-postgres/account.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '#src/infra/embedded-postgres.ts';
 import { createTestDatabase, makeTestDirectory, removeTestDirectory, startPrivateCluster, testCluster } from '#test/support/database.ts';
 import { skip } from '#test/support/skip.ts';
@@ -177,6 +178,12 @@ describe('the embedded PostgreSQL', () => {
     const open = await makeDirectory();
     await chmod(open, 0o777);
     await assert.rejects(start(open), /may be written to by everybody/);
+  });
+
+  it('as root, runs nothing from a directory that somebody else could have prepared', async function () {
+    if (process.getuid?.() !== 0) skip(this, 'not root: PostgreSQL runs as ourselves');
+    await assert.rejects(checkOnlyRootWrites(home), /must be a directory of root's that nobody else may write to/);
+    await checkOnlyRootWrites('/');
   });
 
   it('as root, keeps the cluster elsewhere where the unprivileged account cannot reach the data directory, and finds it again', async function () {

@@ -134,7 +134,10 @@ function runningCluster(): Promise<RunningCluster> {
 async function startCluster(): Promise<RunningCluster> {
   await removeAbandoned();
   const home = await makeTestDirectory();
-  const started = await startEmbeddedPostgres({ dataDir: home, durable: false, maxConnections: 200 });
+  const started = await startEmbeddedPostgres({ dataDir: home, durable: false, maxConnections: 200 }).catch(async (error: unknown) => {
+    await removeTestDirectory(home);
+    throw error;
+  });
   const state = await readState(home);
   if (!state) throw new Error(`no passwords were kept in ${home}`);
   return {

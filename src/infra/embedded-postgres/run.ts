@@ -26,14 +26,14 @@ export function run(program: string, args: readonly string[], account: Account |
       });
     }
     child.once('error', (error) => resolve({ code: -1, output: error.message }));
-    // Not 'close': a daemon that inherits the pipes keeps them open for as long as it lives.
-    child.once('exit', (code) =>
-      setImmediate(() => {
+    child.once('close', (code) => resolve({ code: code ?? -1, output: output.trim() }));
+    // A daemon that inherits the pipes keeps them open for as long as it lives: then 'close' does not come.
+    child.once('exit', () => {
+      setTimeout(() => {
         child.stdout.destroy();
         child.stderr.destroy();
-        resolve({ code: code ?? -1, output: output.trim() });
-      }),
-    );
+      }, 1000).unref();
+    });
   });
 }
 
