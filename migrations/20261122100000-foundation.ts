@@ -30,10 +30,10 @@ export async function up(knex: Knex): Promise<void> {
     create table revisions (kind text primary key, revision bigint not null default 1);
 
     create function notify_change() returns trigger language plpgsql as $$
-    declare row_data jsonb := to_jsonb(coalesce(new, old));
+    declare row_data jsonb := to_jsonb(coalesce(new, old)); reached bigint;
     begin
-      insert into revisions as r (kind) values (tg_argv[0]) on conflict (kind) do update set revision = r.revision + 1;
-      perform pg_notify('gatehouse_changed', json_build_object('kind', tg_argv[0], 'id', row_data ->> tg_argv[1])::text);
+      insert into revisions as r (kind) values (tg_argv[0]) on conflict (kind) do update set revision = r.revision + 1 returning revision into reached;
+      perform pg_notify('gatehouse_changed', json_build_object('kind', tg_argv[0], 'id', row_data ->> tg_argv[1], 'revision', reached)::text);
       return null;
     end $$;
 

@@ -1,0 +1,29 @@
+/** The clients that are in use, in process memory. */
+import type { CachedClient } from '../features/clients/index.ts';
+import { findForProtocol } from '../features/clients/store.ts';
+import type { ChangeFeed } from '../infra/change-feed.ts';
+import type { Database } from '../infra/postgres.ts';
+import { createWatchedCache, type WatchedCache } from '../infra/watched-cache.ts';
+
+export type { CachedClient } from '../features/clients/index.ts';
+export type ClientCache = WatchedCache<CachedClient>;
+
+const POSSIBLE = /^[A-Za-z0-9_.~:-]{1,256}$/;
+
+/** Finds clients by id, disabled ones too; what cannot be a client id is unknown without a query. */
+export function createClientCache({ db, feed, max }: { db: Database; feed: ChangeFeed; max?: number }): ClientCache {
+  const cache = createWatchedCache<CachedClient>({
+    feed,
+    kind: 'clients',
+    related: [{ kind: 'tenants', idOf: (client) => client.tenantId }],
+    read: (clientId) => findForProtocol(db, clientId),
+    ...(max === undefined ? {} : { max }),
+  });
+  return {
+    find: async (clientId) => (POSSIBLE.test(clientId) ? cache.find(clientId) : undefined),
+    drop: cache.drop,
+    get size() {
+      return cache.size;
+    },
+  };
+}
