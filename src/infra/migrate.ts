@@ -53,6 +53,8 @@ async function migrateJobs(knex: Knex, databaseUrl: string): Promise<void> {
   const mark = `gatehouse:${JOBS_REVISION}`;
   if (done.rows[0]?.mark === mark) return;
   const pgPool = new pg.Pool({ connectionString: databaseUrl, max: 1 });
+  pgPool.on('error', () => {});
+  pgPool.on('connect', (client) => client.on('error', () => {}));
   try {
     await runMigrations({ pgPool, logger: undefined as never });
   } finally {
