@@ -1,0 +1,142 @@
+import { readFileSync } from 'node:fs';
+import { Eta } from 'eta';
+import { type MessageKey, type MessageValues, message } from '../../core/messages/catalogue.ts';
+import { deviceName } from '../../core/messages/device.ts';
+import { formatInstant } from '../../core/messages/time.ts';
+
+/** Who asked, when, from where: so that people can tell their own doing from somebody else's. */
+export interface Cause {
+  at: Date;
+  address: string;
+  /** The User-Agent as it was sent; only its browser and system are told. */
+  device: string;
+}
+
+interface MailBase {
+  cause: Cause;
+  /** The issuer's address, e.g. `https://id.example.com`. */
+  issuer: string;
+}
+
+export interface CodeMail extends MailBase {
+  code: string;
+  /** How long the code works, in minutes. */
+  minutes: number;
+}
+
+/** What each mail tells. Names people gave themselves are left out: the reader may be somebody else than who typed them. */
+export interface Mails {
+  'verify-email': CodeMail;
+  /** `url` opens the page that takes the code; it carries no secret. */
+  'password-reset': CodeMail & { url: string };
+  'password-changed': MailBase & { resetUrl: string };
+  'account-exists': MailBase & { signInUrl: string; resetUrl: string };
+}
+
+export interface RenderedMail {
+  subject: string;
+  html: string;
+  text: string;
+}
+
+/** What a mail consists of, top to bottom; the HTML and the text show the same parts. */
+interface Parts {
+  subject: string;
+  heading: string;
+  lead: string;
+  code?: string;
+  /** How long the code works. */
+  expires?: string;
+  links: readonly { lead?: string; href: string; text: string; main: boolean }[];
+  cause: string;
+  notYou: string;
+  footer: string;
+}
+
+const html = new Eta({ autoEscape: true });
+html.loadTemplate('@mail', readFileSync(new URL('./mail.html.eta', import.meta.url), 'utf8'));
+const plain = new Eta({ autoEscape: false, autoTrim: [false, 'nl'] });
+plain.loadTemplate('@mail', readFileSync(new URL('./mail.txt.eta', import.meta.url), 'utf8'));
+
+const COMPOSE: { readonly [Name in keyof Mails]: (t: Translate, data: Mails[Name], common: Common) => Parts } = {
+  'verify-email': (t, { code, minutes }, { brand, asked, footer }) => ({
+    subject: t('mail.verify.subject', { code, brand }),
+    heading: t('mail.verify.heading'),
+    lead: t('mail.verify.lead'),
+    code,
+    expires: t('mail.expires', { count: minutes, brand }),
+    links: [],
+    cause: asked,
+    notYou: t('mail.verify.not_you'),
+    footer,
+  }),
+  'password-reset': (t, { code, minutes, url }, { brand, asked, footer }) => ({
+    subject: t('mail.reset.subject', { code, brand }),
+    heading: t('mail.reset.heading'),
+    lead: t('mail.reset.lead'),
+    code,
+    expires: t('mail.expires', { count: minutes, brand }),
+    links: [{ lead: t('mail.reset.link_lead'), href: url, text: t('mail.reset.link'), main: false }],
+    cause: asked,
+    notYou: t('mail.reset.not_you'),
+    footer,
+  }),
+  'password-changed': (t, { resetUrl }, { brand, happened, footer }) => ({
+    subject: t('mail.changed.subject', { brand }),
+    heading: t('mail.changed.heading'),
+    lead: t('mail.changed.lead'),
+    links: [{ lead: t('mail.changed.not_you'), href: resetUrl, text: t('mail.changed.link'), main: true }],
+    cause: happened,
+    notYou: '',
+    footer,
+  }),
+  'account-exists': (t, { signInUrl, resetUrl }, { brand, happened, footer }) => ({
+    subject: t('mail.exists.subject', { brand }),
+    heading: t('mail.exists.heading'),
+    lead: t('mail.exists.lead'),
+    links: [
+      { href: signInUrl, text: t('mail.exists.sign_in'), main: true },
+      { lead: t('mail.exists.reset_lead'), href: resetUrl, text: t('mail.exists.reset'), main: false },
+    ],
+    cause: happened,
+    notYou: t('mail.exists.not_you'),
+    footer,
+  }),
+};
+
+type Translate = (key: MessageKey, values?: MessageValues) => string;
+interface Common {
+  brand: string;
+  asked: string;
+  happened: string;
+  footer: string;
+}
+
+/**
+ * A mail in two forms of equal content. Values are HTML-encoded in `html`; `subject` is one line. Nothing remote is loaded.
+ * Throws where a link is neither http nor https.
+ */
+export function renderMail<Name extends keyof Mails>(name: Name, locale: string, data: Mails[Name]): RenderedMail {
+  const t: Translate = (key, values) => message(locale, key, values);
+  const cause = {
+    at: formatInstant(locale, data.cause.at),
+    address: oneLine(data.cause.address),
+    device: deviceName(locale, data.cause.device),
+  };
+  const brand = t('brand.name');
+  const parts = COMPOSE[name](t, data, {
+    brand,
+    asked: t('mail.asked', cause),
+    happened: t('mail.happened', cause),
+    footer: t('mail.footer', { host: new URL(data.issuer).host }),
+  });
+  for (const { href } of parts.links) {
+    if (!/^https?:\/\/[^\s]+$/.test(href)) throw new Error(`A mail may not link to ${href}`);
+  }
+  const it = { ...parts, brand, locale };
+  return { subject: oneLine(parts.subject), html: html.render('@mail', it), text: plain.render('@mail', it) };
+}
+
+/** Line breaks would end a header or forge a line. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ').trim();

@@ -1,0 +1,108 @@
+import type { AccountPages } from '#src/account/views/pages.ts';
+import type { CommonPages } from '#src/http/pages.ts';
+import type { LoginPages } from '#src/login/views/pages.ts';
+
+type Pages = CommonPages & LoginPages & AccountPages;
+export type Sample = { [Name in keyof Pages]: { name: Name; data: Pages[Name] } }[keyof Pages];
+
+/** What a person, a client or an upstream might call themselves. */
+export const HOSTILE = `<img src=x onerror=alert(1)>"'&</title></script>`;
+export const NOW = new Date('2026-11-22T16:50:00Z');
+
+const before = (seconds: number): Date => new Date(NOW.getTime() - seconds * 1000);
+const CHROME = 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36';
+const IPHONE =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1';
+
+/** Every page in its states, by a name of its own. `who` is put wherever a stranger's text can appear. */
+export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sample>> {
+  const client = { name: who };
+  const csrf = 'token';
+  const account = { name: who, email: 'ada@example.com', tenant: 'Analytical Engines' };
+  const values = [{ name: who, value: who }];
+  return {
+    login: { name: 'login', data: { csrf, client, registerUrl: '/register', resetUrl: '/reset' } },
+    'login-methods': { name: 'login', data: { csrf, methods: ['passkey', 'email-otp'], canCancel: true } },
+    'login-refused': { name: 'login', data: { csrf, client, login: who, alert: 'login.refused', resetUrl: '/reset' } },
+    register: { name: 'register', data: { csrf, client, loginUrl: '/login', minLength: 10 } },
+    'register-refused': {
+      name: 'register',
+      data: {
+        csrf,
+        email: who,
+        givenName: who,
+        familyName: who,
+        errors: { email: 'email.invalid', new_password: { key: 'password.too_short', values: { min: 10 } } },
+      },
+    },
+    'verify-email': { name: 'verify-email', data: { csrf, email: who, changeUrl: '/register', notice: 'code.resent' } },
+    'verify-email-refused': { name: 'verify-email', data: { csrf, email: who, errors: { code: 'code.wrong' } } },
+    'reset-request': { name: 'reset-request', data: { csrf, email: who, loginUrl: '/login' } },
+    'reset-code': { name: 'reset-code', data: { csrf, email: who, loginUrl: '/login' } },
+    'change-password': { name: 'change-password', data: { csrf, email: who, notYouUrl: '/login' } },
+    consent: {
+      name: 'consent',
+      data: {
+        csrf,
+        client: { name: who, verified: false },
+        account,
+        notYouUrl: '/login',
+        scopes: ['openid', 'email', 'offline_access', who],
+        resources: [{ name: who, scopes: [{ name: who, description: who }, { name: 'notes.write' }] }],
+        offline: true,
+        redirectHost: 'notes.example',
+      },
+    },
+    'select-account': { name: 'select-account', data: { csrf, client, account } },
+    'logout-confirm': { name: 'logout-confirm', data: { csrf, client, account, hidden: { xsrf: who } } },
+    'logged-out': { name: 'logged-out', data: { signInUrl: '/login' } },
+    expired: { name: 'expired', data: { startUrl: '/login' } },
+    'expired-for-good': { name: 'expired', data: {} },
+    error: { name: 'error', data: { requestId: who, detail: who, backUrl: '/', client } },
+    message: { name: 'message', data: { title: 'reset_code.done', link: { href: '/login', text: 'login.submit' } } },
+    limited: { name: 'limited', data: { retryAfterSeconds: 39.2, retryUrl: '/login' } },
+    misdirected: { name: 'misdirected', data: { host: who, issuer: 'http://localhost:3000', setting: 'ISSUER' } },
+    'demo-signed-out': { name: 'demo', data: { signInUrl: '/demo/sign-in' } },
+    demo: {
+      name: 'demo',
+      data: {
+        csrf,
+        signInUrl: '/',
+        signOutUrl: '/out',
+        refreshUrl: '/more',
+        signedIn: { name: who, claims: values, userinfo: values, tokens: values },
+      },
+    },
+    'dev-mailbox': {
+      name: 'dev-mailbox',
+      data: {
+        messages: [
+          { channel: 'email', to: who, subject: who, text: `483920\n${who}\nhttps://id.example/a?b=c&d=e`, html: who, at: before(20) },
+          { channel: 'sms', to: '+4917000', text: '552211 is your code', at: before(4000) },
+        ],
+      },
+    },
+    'dev-mailbox-empty': { name: 'dev-mailbox', data: { messages: [] } },
+    account: {
+      name: 'account',
+      data: {
+        csrf,
+        person: { name: who, email: 'ada@example.com' },
+        password: { set: true, changedAt: before(86_400 * 40), changeUrl: '/account/password' },
+        signOutUrl: '/sign-out',
+        notice: 'account.ended',
+        sessions: [
+          { id: 'one', userAgent: CHROME, address: '192.0.2.17', signedInAt: before(7200), lastActiveAt: before(3), current: true },
+          { id: 'two', userAgent: IPHONE, address: '2001:db8::1', signedInAt: before(259_200), lastActiveAt: before(2400), current: false },
+          { id: 'three', userAgent: who, address: who, signedInAt: before(600), lastActiveAt: before(600), current: false },
+        ],
+        apps: [{ id: 'notes', name: who, scopes: ['openid', 'profile', who], grantedAt: before(400), offline: true }],
+      },
+    },
+    'account-empty': {
+      name: 'account',
+      data: { csrf, person: { username: who }, signOutUrl: '/sign-out', sessions: [], apps: [] },
+    },
+    'account-password': { name: 'account-password', data: { csrf, email: who, alert: 'password.wrong', backUrl: '/account' } },
+  };
+}
