@@ -141,5 +141,8 @@ each('[data-strength]', addStrength);
 each('form', submitOnce);
 each('[data-countdown]', addCountdown);
 each('[data-copy]', addCopy);
-each('[role=alert][autofocus]', (alert) => alert.focus());
-window.addEventListener('pageshow', wakeUp);
+window.addEventListener('pageshow', () => {
+  wakeUp();
+  // For browsers that honour autofocus on form fields only.
+  if (document.activeElement === document.body) document.querySelector('[role=alert][autofocus]')?.focus();
+});
