@@ -1,0 +1,76 @@
+/** oidc-provider's client objects, made once for each cached client: a warm request neither asks the database nor validates a schema. */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { type Client, errors, type Provider } from 'oidc-provider';
+import { type Clock, epochSeconds } from '../core/clock.ts';
+import type { CachedClient } from '../features/clients/index.ts';
+import { hashSecret } from '../features/clients/secrets.ts';
+
+export interface ClientModelDeps {
+  clients: { find(clientId: string): Promise<CachedClient | undefined> };
+  clock: Clock;
+}
+
+const POSSIBLE = /^[A-Za-z0-9_.~:-]{1,256}$/;
+const USE_SECRET: ReadonlySet<unknown> = new Set(['client_secret_basic', 'client_secret_post', undefined]);
+
+/** The library insists on a secret where the method needs one. Random for each process: a constant would be a key that anybody knows. */
+const PLACEHOLDER = randomBytes(48).toString('base64url');
+
+const records = new WeakMap<Client, CachedClient>();
+
+/** What we know of a client beyond what the library does. Throws where it did not come from the cache. */
+export function recordOf(client: Client): CachedClient {
+  const record = records.get(client);
+  if (!record) throw new Error(`client ${client.clientId} did not come from the cache`);
+  return record;
+}
+
+/** The metadata as the library takes it; secrets are compared by us, never handed over. */
+export const libraryMetadata = (clientId: string, metadata: CachedClient['metadata']): Record<string, unknown> => ({
+  ...metadata,
+  client_id: clientId,
+  ...(USE_SECRET.has(metadata['token_endpoint_auth_method']) ? { client_secret: PLACEHOLDER, client_secret_expires_at: 0 } : {}),
+});
+
+/** Makes the provider find clients in the cache, and compare their secrets with hashes. A disabled client does not exist. */
+export function useClientCache(provider: Provider, deps: ClientModelDeps): void {
+  const models = new WeakMap<CachedClient, Client>();
+
+  provider.Client.find = async (clientId: unknown) => {
+    if (typeof clientId !== 'string' || !POSSIBLE.test(clientId)) return undefined;
+    const record = await deps.clients.find(clientId);
+    if (!record?.enabled) return undefined;
+    let model = models.get(record);
+    if (!model) {
+      model = new provider.Client(libraryMetadata(clientId, record.metadata) as ConstructorParameters<typeof provider.Client>[0]);
+      models.set(record, model);
+      records.set(model, record);
+    }
+    return model;
+  };
+
+  provider.Client.prototype.compareClientSecret = function (this: Client, actual: string) {
+    const given = Buffer.from(hashSecret(actual));
+    const now = epochSeconds(deps.clock.now());
+    let matches = false;
+    for (const { hash, expiresAt } of recordOf(this).secrets) {
+      const known = Buffer.from(hash);
+      const equal = known.length === given.length && timingSafeEqual(known, given);
+      matches = (equal && (expiresAt === null || expiresAt > now)) || matches;
+    }
+    return matches;
+  };
+
+  // Every ID token and access token names its session, so that logout and the list of sessions can tell which is meant.
+  provider.Client.prototype.includeSid = () => true;
+}
+
+/** Throws InvalidClientMetadata where the library could not work with a client like this (RFC 7591 section 3.2.2). */
+export async function validateMetadata(provider: Provider, clientId: string, metadata: CachedClient['metadata']): Promise<void> {
+  try {
+    await provider.Client.validate(libraryMetadata(clientId, metadata) as Parameters<typeof provider.Client.validate>[0]);
+  } catch (error) {
+    if (error instanceof errors.OIDCProviderError) throw error;
+    throw new errors.InvalidClientMetadata('the metadata cannot be used', { cause: error as Error });
+  }
+}

@@ -1,0 +1,55 @@
+/** A database that is away is 503 with Retry-After, wherever in the protocol it is met: never 500, and never a refusal that tells a client to give up. */
+import type { Context } from 'koa';
+import type { Provider } from 'oidc-provider';
+import { AppError } from '../core/errors.ts';
+
+export interface ProtocolErrorPage {
+  status: number;
+  error: string;
+  description?: string | undefined;
+}
+
+export interface OutageDeps {
+  pages: { error(ctx: Context, page: ProtocolErrorPage): void | Promise<void> };
+  log: { error(details: object, message: string): void };
+}
+
+// Endpoints that programs call; everything else is visited by browsers.
+const PROGRAMS: ReadonlySet<string> = new Set(['/token', '/token/introspection', '/token/revocation', '/request', '/me', '/jwks']);
+
+const away = new WeakMap<object, unknown>();
+
+const isOutage = (error: unknown): boolean => error instanceof AppError && error.status === 503;
+
+/** Registers the middleware that turns outages into 503. It has to be outside everything that may write. */
+export function useOutage(provider: Provider, deps: OutageDeps): void {
+  provider.on('server_error', (ctx, error) => {
+    if (isOutage(error)) away.set(ctx, error);
+    else deps.log.error({ err: error }, 'the protocol failed');
+  });
+  provider.use(async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      if (!isOutage(error)) throw error;
+      away.set(ctx, error);
+    }
+    if (away.has(ctx)) answerUnavailable(ctx, deps, away.get(ctx));
+  });
+}
+
+/** 503, and nothing of what the request would have given: no token, no cookie, no address to go to. */
+export function answerUnavailable(ctx: Context, deps: OutageDeps, error: unknown): void {
+  if (!isOutage(error)) deps.log.error({ err: error }, 'the protocol could not store what it did');
+  for (const name of ['set-cookie', 'location', 'content-type', 'www-authenticate']) ctx.remove(name);
+  ctx.status = 503;
+  ctx.set('retry-after', '1');
+  ctx.set('cache-control', 'no-store');
+  if (PROGRAMS.has(ctx.path) || ctx.path.startsWith('/.well-known/') || ctx.path.startsWith('/api/') || ctx.accepts('json', 'html') !== 'html') {
+    ctx.body = { error: 'temporarily_unavailable', error_description: 'try again in a moment' };
+    return;
+  }
+  ctx.body = null;
+  ctx.status = 503;
+  void deps.pages.error(ctx, { status: 503, error: 'temporarily_unavailable' });
+}

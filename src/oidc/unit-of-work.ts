@@ -1,0 +1,166 @@
+/** One request's writes, kept until a single statement decides and commits all of them, the audit rows included. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AdapterPayload } from 'oidc-provider';
+import type { AuditEvent } from '../core/audit-event.ts';
+import type { AuditRow } from '../features/audit/index.ts';
+import { auditInsertText } from '../features/audit/store.ts';
+import type { Database } from '../infra/postgres.ts';
+
+export interface ObjectRow {
+  model: string;
+  id: string;
+  grant_id: string | null;
+  user_code: string | null;
+  payload: object;
+  expires_at: string;
+}
+
+export interface TokenRow {
+  model: string;
+  id: string;
+  grant_id: string | null;
+  client_id: string;
+  payload: object;
+  expires_at: string;
+}
+
+export interface GrantRow {
+  id: string;
+  user_id: string;
+  client_id: string;
+  payload: AdapterPayload;
+  expires_at: string;
+}
+
+export interface SessionRow {
+  id: string;
+  uid: string;
+  user_id: string | null;
+  sids: string[];
+  payload: AdapterPayload;
+  /** base64 */
+  sealed: string | null;
+  expires_at: string;
+  /** Was stored before: it may be written only while it has not been ended meanwhile. */
+  known: boolean;
+  /** The key of the id that this one takes over from. */
+  replaces: string | null;
+}
+
+/** What a repeated refresh is answered with, and for which parameters. */
+export interface Replay {
+  key: string;
+  sealed: Buffer;
+}
+
+export interface Deletion {
+  kind: 'object' | 'token' | 'grant' | 'session' | 'of-grant';
+  model: string;
+  id: string;
+}
+
+export class Unit {
+  readonly objects = new Map<string, ObjectRow>();
+  readonly tokens = new Map<string, TokenRow>();
+  readonly grants = new Map<string, GrantRow>();
+  readonly sessions = new Map<string, SessionRow>();
+  readonly deletions: Deletion[] = [];
+  readonly audit: AuditEvent[] = [];
+  /** The compare-and-set that decides whether anything of this unit happens. */
+  consume: { model: string; id: string } | undefined;
+  /** What a repetition of this request is to be answered with. */
+  seal: Replay | undefined;
+  /** Set by the adapter when the presented refresh token was consumed a moment ago. */
+  replay: Replay | undefined;
+  /** A refresh with other parameters inside the grace: its own access token, the successor that exists. */
+  joined = false;
+  /** Whether deletions wait for the flush too; at the token endpoint they go through at once, since what is kept is forgotten when a handler throws. */
+  readonly deferDeletes: boolean;
+
+  constructor(options: { deferDeletes: boolean }) {
+    this.deferDeletes = options.deferDeletes;
+  }
+
+  get isEmpty(): boolean {
+    return !this.consume && !this.objects.size && !this.tokens.size && !this.grants.size && !this.sessions.size && !this.deletions.length;
+  }
+}
+
+/** The unit of the request that the running code belongs to. */
+export const units = new AsyncLocalStorage<Unit>();
+
+/** For how long a session id that was replaced still finds what it found, so that several tabs may be resumed at the same instant. */
+export const SESSION_HANDOVER_SECONDS = 10;
+
+// Grants are locked before what hangs on them, in flushes and in deletions alike: the other order deadlocked in 5 % of such races.
+const FLUSH = `
+with held as materialized (
+  select id from oidc_grants where id = (select grant_id from oidc_objects where model = $1 and id = $2) for key share),
+consumed as (
+  update oidc_objects set consumed_at = clock_timestamp(), replay_key = $3, replay = $4
+  where model = $1 and id = $2 and consumed_at is null and (grant_id is null or exists (select 1 from held)) returning 1),
+go as (select 1 where $1::text is null or exists (select 1 from consumed)),
+deletion as materialized (select r.* from go, jsonb_to_recordset($5) as r(kind text, model text, id text)),
+locked as materialized (select g.id from oidc_grants g where g.id in (select id from deletion where kind in ('grant', 'of-grant')) order by g.id for update),
+gone_objects as (
+  delete from oidc_objects o using deletion d where (select count(*) from locked) >= 0 and d.kind = 'object' and o.model = d.model and o.id = d.id),
+gone_objects_of_grant as (
+  delete from oidc_objects o using deletion d where (select count(*) from locked) >= 0 and d.kind = 'of-grant' and o.model = d.model and o.grant_id = d.id),
+gone_tokens as (
+  delete from oidc_access_tokens t using deletion d where (select count(*) from locked) >= 0 and d.kind = 'token' and t.model = d.model and t.id = d.id),
+gone_tokens_of_grant as (
+  delete from oidc_access_tokens t using deletion d where (select count(*) from locked) >= 0 and d.kind = 'of-grant' and t.model = d.model and t.grant_id = d.id),
+gone_grants as (delete from oidc_grants g using deletion d, locked l where d.kind = 'grant' and g.id = d.id and l.id = g.id),
+gone_sessions as (
+  delete from oidc_sessions s where s.uid in (select x.uid from oidc_sessions x join deletion d on d.kind = 'session' and x.id = d.id)),
+put_grants as (
+  insert into oidc_grants (id, user_id, client_id, payload, expires_at)
+  select r.* from go, jsonb_to_recordset($6) as r(id text, user_id uuid, client_id text, payload jsonb, expires_at timestamptz)
+  on conflict (id) do update set payload = excluded.payload, expires_at = excluded.expires_at),
+put_objects as (
+  insert into oidc_objects (model, id, grant_id, user_code, payload, expires_at)
+  select r.* from go, jsonb_to_recordset($7) as r(model text, id text, grant_id text, user_code text, payload jsonb, expires_at timestamptz)
+  on conflict (model, id) do update set grant_id = excluded.grant_id, payload = excluded.payload, expires_at = excluded.expires_at),
+put_tokens as (
+  insert into oidc_access_tokens (model, id, grant_id, client_id, payload, expires_at)
+  select r.* from go, jsonb_to_recordset($8) as r(model text, id text, grant_id text, client_id text, payload jsonb, expires_at timestamptz)),
+session as materialized (
+  select r.* from go, jsonb_to_recordset($9) as r(id text, uid text, user_id uuid, sids text[], payload jsonb, sealed text, expires_at timestamptz, known boolean, replaces text)),
+alive as materialized (select s.uid from oidc_sessions s where s.uid in (select uid from session where known) order by s.id for update),
+replaced as (
+  update oidc_sessions s set expires_at = case when s.user_id is null then clock_timestamp() else least(s.expires_at, clock_timestamp() + make_interval(secs => $11)) end
+  from session n where s.id = n.replaces and exists (select 1 from alive a where a.uid = s.uid)),
+put_sessions as (
+  insert into oidc_sessions as s (id, uid, user_id, sids, payload, sealed, expires_at)
+  select n.id, n.uid, n.user_id, n.sids, n.payload, decode(n.sealed, 'base64'), n.expires_at from session n
+  where not n.known or exists (select 1 from alive a where a.uid = n.uid)
+  on conflict (id) do update set user_id = excluded.user_id, sids = array(select distinct unnest(s.sids || excluded.sids)),
+    payload = excluded.payload || jsonb_build_object('authorizations', coalesce(s.payload -> 'authorizations', '{}') || coalesce(excluded.payload -> 'authorizations', '{}')),
+    sealed = coalesce(excluded.sealed, s.sealed), seen_at = clock_timestamp(),
+    expires_at = case when s.expires_at < clock_timestamp() + make_interval(secs => $11) then s.expires_at else excluded.expires_at end),
+put_audit as (${auditInsertText('$10', 'go')})
+select exists (select 1 from go) as won`;
+
+/**
+ * Commits the unit in one round trip. False: another request consumed first, and nothing of this unit was written.
+ * Throws 503 where the database is away, and what PostgreSQL said where it refused (23503: the grant, client or person is gone).
+ */
+export async function flush(db: Database, unit: Unit, auditRows: readonly AuditRow[] = []): Promise<boolean> {
+  if (unit.isEmpty && auditRows.length === 0) return true;
+  const rows = await db.query<{ won: boolean }>({ name: 'oidc-flush', text: FLUSH }, [
+    unit.consume?.model ?? null,
+    unit.consume?.id ?? null,
+    unit.seal?.key ?? null,
+    unit.seal?.sealed ?? null,
+    json(unit.deletions),
+    json(unit.grants.values()),
+    json(unit.objects.values()),
+    json(unit.tokens.values()),
+    json(unit.sessions.values()),
+    json(auditRows),
+    SESSION_HANDOVER_SECONDS,
+  ]);
+  return rows[0]?.won === true;
+}
+
+const json = (rows: Iterable<object>): string => JSON.stringify([...rows]);
