@@ -64,7 +64,6 @@ export interface ConsentPage extends PageBase {
   offline: boolean;
   /** The host the browser goes to afterwards. */
   redirectHost?: string | undefined;
-  accountUrl?: string | undefined;
 }
 
 /** `decision=continue` (main button) or `decision=other`. */
