@@ -47,12 +47,15 @@ export async function createChangeFeed(db: Database, options: ChangeFeedOptions 
 
   function hear(payload: string): void {
     const message = parse(payload);
-    if (!message) return tellAll();
+    if (!message) {
+      tellAll();
+      return;
+    }
     const { kind, id, revision } = message;
-    if (revision === undefined) return tell(kind, id);
     const last = known.get(kind) ?? 0;
-    if (revision > last) known.set(kind, revision);
-    tell(kind, revision > last + 1 ? undefined : id);
+    const gap = revision !== undefined && revision > last + 1;
+    if (revision !== undefined) known.set(kind, Math.max(last, revision));
+    tell(kind, gap ? undefined : id);
   }
 
   function check(): Promise<void> {

@@ -65,9 +65,19 @@ export async function updateClient(sql: Sql, tenantId: string, clientId: string,
 export const deleteClient = (sql: Sql, tenantId: string, clientId: string): Promise<number> =>
   sql('clients').where({ tenant_id: tenantId, client_id: clientId }).delete();
 
+/** `position` is the instant of creation, to the microsecond. */
+export type ListedClient = ClientRow & { position: string };
+
 export interface ClientFilter {
   name?: string | undefined;
   enabled?: boolean | undefined;
+}
+
+/** What hangs on it changed: so did its version. */
+export async function touchClient(sql: Sql, tenantId: string, clientId: string): Promise<void> {
+  await sql('clients')
+    .where({ tenant_id: tenantId, client_id: clientId })
+    .update({ version: sql.raw('version + 1'), updated_at: sql.raw('clock_timestamp()') });
 }
 
 /** In order of creation; `after` is the last row seen before. */
@@ -77,13 +87,20 @@ export function listClients(
   limit: number,
   after: readonly [string, string] | undefined,
   filter: ClientFilter,
-): Promise<ClientRow[]> {
-  const query = sql<ClientRow>('clients').where({ tenant_id: tenantId }).orderBy(['created_at', 'client_id']).limit(limit);
+): Promise<ListedClient[]> {
+  const query = sql('clients')
+    .select<ListedClient[]>('*', sql.raw('created_at::text as position'))
+    .where({ tenant_id: tenantId })
+    .orderBy(['created_at', 'client_id'])
+    .limit(limit);
   if (filter.name !== undefined) query.whereRaw(`metadata ->> 'client_name' = ?`, [filter.name]);
   if (filter.enabled !== undefined) query.where({ enabled: filter.enabled });
   if (after) query.whereRaw('(created_at, client_id) > (?::timestamptz, ?)', [...after]);
   return query.then((rows) => rows);
 }
+
+export const secretsOfAll = (sql: Sql, tenantId: string, clientIds: readonly string[]): Promise<ClientSecretRow[]> =>
+  sql<ClientSecretRow>('client_secrets').where({ tenant_id: tenantId }).whereIn('client_id', clientIds).orderBy('created_at');
 
 export const secretsOf = (sql: Sql, tenantId: string, clientId: string): Promise<ClientSecretRow[]> =>
   sql<ClientSecretRow>('client_secrets').where({ tenant_id: tenantId, client_id: clientId }).orderBy('created_at');

@@ -56,6 +56,9 @@ export async function updateResource(sql: Sql, tenantId: string, id: string, val
 export const deleteResource = (sql: Sql, tenantId: string, id: string): Promise<number> =>
   sql('resources').where({ tenant_id: tenantId, id }).delete();
 
+/** `position` is the instant of creation, to the microsecond. */
+export type ListedResource = ResourceRow & { position: string };
+
 /** In order of creation; `after` is the last row seen before. */
 export function listResources(
   sql: Sql,
@@ -63,9 +66,13 @@ export function listResources(
   limit: number,
   after: readonly [string, string] | undefined,
   identifier: string | undefined,
-): Promise<ResourceRow[]> {
-  const query = sql<ResourceRow>('resources').where({ tenant_id: tenantId }).orderBy(['created_at', 'id']).limit(limit);
+): Promise<ListedResource[]> {
+  const query = sql('resources')
+    .select<ListedResource[]>('*', sql.raw('created_at::text as position'))
+    .where({ tenant_id: tenantId })
+    .orderBy(['created_at', 'id'])
+    .limit(limit);
   if (identifier !== undefined) query.where({ identifier });
-  if (after) query.whereRaw(`(date_trunc('milliseconds', created_at), id) > (?::timestamptz, ?::uuid)`, [...after]);
+  if (after) query.whereRaw(`(created_at, id) > (?::timestamptz, ?::uuid)`, [...after]);
   return query.then((rows) => rows);
 }

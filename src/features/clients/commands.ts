@@ -1,0 +1,207 @@
+import { forbidden, invalidInput } from '../../core/errors.ts';
+import { isId, newId, newSecret } from '../../core/ids.ts';
+import { can } from '../../core/permissions.ts';
+import type { Scope } from '../../core/scope.ts';
+import { checkIfMatch } from '../../http/etag.ts';
+import { mergePatch } from '../../http/merge-patch.ts';
+import { violatedUnique } from '../../infra/postgres.ts';
+import type { Transact, Work } from '../audit/index.ts';
+import { type CheckRules, type CompleteInput, checkInput, completeInput } from './check.ts';
+import { clientIdTaken, clientNotFound, lastSecret, noSecrets, secretNotFound, tooManySecrets } from './errors.ts';
+import type { ClientMetadata } from './index.ts';
+import { type ClientInput, COLUMNS, type NewClient } from './schema.ts';
+import { hashClientSecret, newClientSecret, usesSecret } from './secrets.ts';
+import {
+  type ClientRow,
+  type ClientSecretRow,
+  type ClientValues,
+  deleteExpiredSecrets,
+  deleteSecret,
+  insertClient,
+  insertSecret,
+  lockClient,
+  deleteClient as removeRow,
+  secretsOf,
+  touchClient,
+  updateClient,
+} from './store.ts';
+
+export interface ClientDeps {
+  transact: Transact;
+  rules: CheckRules;
+  /** Asks the protocol library whether it could work with this; throws 422 where not. */
+  validateMetadata(metadata: ClientMetadata): Promise<void>;
+  /** Called after a commit, so that this process need not wait for the notification. */
+  changed(clientId: string): void;
+}
+
+export interface ClientWithSecrets {
+  row: ClientRow;
+  secrets: ClientSecretRow[];
+}
+
+const RESERVED = /^gatehouse(-|$)/;
+
+/**
+ * Registers a client (RFC 7591 metadata and ours). Answers its secret in clear, this once, where it authenticates with one; `secret`
+ * brings one along. Throws 409 where the id is taken, 403 where more is granted than the actor holds, 422.
+ */
+export async function createClient(
+  deps: ClientDeps,
+  scope: Scope,
+  input: NewClient,
+  secret: string = newClientSecret(),
+): Promise<ClientWithSecrets & { secret: string | undefined }> {
+  const { client_id: wanted, ...rest } = input;
+  const clientId = wanted ?? newSecret(18);
+  // RFC 9700 section 4.15: no client may be mistaken for a person.
+  if (isId(clientId.toLowerCase())) throw invalidInput([{ pointer: '/client_id', message: 'must not look like the id of a person' }]);
+  if (RESERVED.test(clientId) && scope.actor.type !== 'system') throw invalidInput([{ pointer: '/client_id', message: 'is reserved' }]);
+  const values = await judge(deps, scope, clientId, rest);
+  const made = await deps.transact(scope, async ({ sql, record }) => {
+    const row = await insertClient(sql, scope.tenantId, clientId, values).catch((error: unknown) => {
+      throw violatedUnique(error) ? clientIdTaken() : error;
+    });
+    const secrets = usesSecret(row.metadata)
+      ? [await insertSecret(sql, { id: newId(), tenantId: scope.tenantId, clientId, hash: hashClientSecret(secret) })]
+      : [];
+    record({ type: 'client.created', outcome: 'success', target: { type: 'client', id: clientId } });
+    return { row, secrets };
+  });
+  deps.changed(clientId);
+  return { ...made, secret: made.secrets.length > 0 ? secret : undefined };
+}
+
+/** Replaces everything that is registered, secrets apart. Throws 404, 412, 403, 422. */
+export const replaceClient = (
+  deps: ClientDeps,
+  scope: Scope,
+  clientId: string,
+  input: NewClient,
+  ifMatch?: string,
+): Promise<ClientWithSecrets> => changeClient(deps, scope, clientId, ifMatch, () => input);
+
+/** Applies a JSON merge patch (RFC 7396). Throws 404, 412, 403, 422. */
+export const patchClient = (
+  deps: ClientDeps,
+  scope: Scope,
+  clientId: string,
+  patch: object,
+  ifMatch?: string,
+): Promise<ClientWithSecrets> => changeClient(deps, scope, clientId, ifMatch, (row) => mergePatch(inputOf(row), patch) as NewClient);
+
+async function changeClient(
+  deps: ClientDeps,
+  scope: Scope,
+  clientId: string,
+  ifMatch: string | undefined,
+  next: (row: ClientRow) => NewClient,
+): Promise<ClientWithSecrets> {
+  const changed = await deps.transact(scope, async (work) => {
+    const before = await lockOwn(work, scope, clientId, ifMatch);
+    const { client_id: named = clientId, ...input } = next(before);
+    if (named !== clientId) throw invalidInput([{ pointer: '/client_id', message: 'cannot be changed' }]);
+    const row = await updateClient(work.sql, scope.tenantId, clientId, await judge(deps, scope, clientId, input));
+    const secrets = await secretsOf(work.sql, scope.tenantId, clientId);
+    if (!usesSecret(row.metadata)) for (const { id } of secrets.splice(0)) await deleteSecret(work.sql, scope.tenantId, clientId, id);
+    else if (secrets.length === 0)
+      throw invalidInput([{ pointer: '/token_endpoint_auth_method', message: 'needs a secret: register a new client' }]);
+    const fields = Object.keys(input).filter((name) => JSON.stringify(fieldOf(before, name)) !== JSON.stringify(fieldOf(row, name)));
+    work.record({ type: 'client.changed', outcome: 'success', target: { type: 'client', id: clientId }, data: { fields } });
+    return { row, secrets };
+  });
+  deps.changed(clientId);
+  return changed;
+}
+
+/** Its tokens, grants and remembered consents go in the same transaction. Throws 404, 412, 403. */
+export async function deleteClient(deps: ClientDeps, scope: Scope, clientId: string, ifMatch?: string): Promise<void> {
+  await deps.transact(scope, async (work) => {
+    await lockOwn(work, scope, clientId, ifMatch);
+    await removeRow(work.sql, scope.tenantId, clientId);
+    work.record({ type: 'client.deleted', outcome: 'success', target: { type: 'client', id: clientId } });
+  });
+  deps.changed(clientId);
+}
+
+/** Adds a second secret, for rotation. Both work until one is deleted or expires. Throws 404, 403, 409. */
+export async function addSecret(
+  deps: ClientDeps,
+  scope: Scope,
+  clientId: string,
+  input: { expiresInSeconds?: number | undefined },
+): Promise<{ row: ClientSecretRow; secret: string }> {
+  const secret = newClientSecret();
+  const row = await deps.transact(scope, async (work) => {
+    const client = await lockOwn(work, scope, clientId);
+    if (!usesSecret(client.metadata)) throw noSecrets();
+    await deleteExpiredSecrets(work.sql, scope.tenantId, clientId);
+    if ((await secretsOf(work.sql, scope.tenantId, clientId)).length >= 2) throw tooManySecrets();
+    const made = await insertSecret(work.sql, {
+      ...input,
+      id: newId(),
+      tenantId: scope.tenantId,
+      clientId,
+      hash: hashClientSecret(secret),
+    });
+    await touchClient(work.sql, scope.tenantId, clientId);
+    work.record({ type: 'client.secret_added', outcome: 'success', target: { type: 'client', id: clientId }, data: { secretId: made.id } });
+    return made;
+  });
+  deps.changed(clientId);
+  return { row, secret };
+}
+
+/** Throws 404, 403, and 409 where no other secret would be left. */
+export async function removeSecret(deps: ClientDeps, scope: Scope, clientId: string, secretId: string): Promise<void> {
+  await deps.transact(scope, async (work) => {
+    await lockOwn(work, scope, clientId);
+    const secrets = await secretsOf(work.sql, scope.tenantId, clientId);
+    if (!secrets.some(({ id }) => id === secretId)) throw secretNotFound();
+    if (secrets.length === 1) throw lastSecret();
+    await deleteSecret(work.sql, scope.tenantId, clientId, secretId);
+    await touchClient(work.sql, scope.tenantId, clientId);
+    work.record({ type: 'client.secret_removed', outcome: 'success', target: { type: 'client', id: clientId }, data: { secretId } });
+  });
+  deps.changed(clientId);
+}
+
+/** Locks it for a change; whoever holds less than the client does must not get at it. */
+async function lockOwn({ sql }: Work, scope: Scope, clientId: string, ifMatch?: string): Promise<ClientRow> {
+  const row = await lockClient(sql, scope.tenantId, clientId);
+  if (!row) throw clientNotFound();
+  checkHolds(scope, row.permissions);
+  checkIfMatch(ifMatch, row.version);
+  return row;
+}
+
+function checkHolds(scope: Scope, permissions: readonly string[]): void {
+  const missing = permissions.find((permission) => !can(scope, permission));
+  if (missing !== undefined) throw forbidden(missing);
+}
+
+async function judge(deps: ClientDeps, scope: Scope, clientId: string, input: ClientInput): Promise<ClientValues> {
+  checkHolds(scope, input.permissions ?? []);
+  const complete = completeInput(input);
+  checkInput(complete, deps.rules);
+  const values = valuesOf(complete);
+  await deps.validateMetadata({ ...values.metadata, client_id: clientId });
+  return values;
+}
+
+const valuesOf = (input: CompleteInput): ClientValues => ({
+  metadata: Object.fromEntries(Object.entries(input).filter(([name]) => !COLUMNS.includes(name))),
+  enabled: input.enabled ?? true,
+  first_party: input.first_party ?? false,
+  direct_login: input.direct_login ?? false,
+  profile: input.profile ?? 'default',
+  permissions: input.permissions ?? [],
+  allowed_origins: input.allowed_origins ?? [],
+});
+
+function inputOf(row: ClientRow): ClientInput {
+  const { enabled, first_party, direct_login, profile, permissions, allowed_origins } = row;
+  return { ...row.metadata, enabled, first_party, direct_login, profile, permissions: permissions as never, allowed_origins };
+}
+
+const fieldOf = (row: ClientRow, name: string): unknown => (inputOf(row) as Record<string, unknown>)[name] ?? null;
