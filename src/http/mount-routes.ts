@@ -4,6 +4,7 @@ import { AppError, type FieldError, forbidden, invalidInput, notFound } from '..
 import { isId } from '../core/ids.ts';
 import { can } from '../core/permissions.ts';
 import { anonymousScope, currentRequest, type Scope } from '../core/scope.ts';
+import { setRouteTemplate } from './access-log.ts';
 import { etagOf, isUnchanged } from './etag.ts';
 import { violations } from './guard.ts';
 import { type IdempotencyStore, type KeptAnswer, once } from './idempotency.ts';
@@ -65,7 +66,7 @@ export function mountRoutes(routes: readonly Route[], deps: RouteDeps): Middlewa
       return;
     }
     const target = mounted.get(found.route)!;
-    ctx.state['routeTemplate'] = found.route.path;
+    setRouteTemplate(ctx.req, found.route.path);
     try {
       await run(ctx, target, found.params, deps);
     } catch (error) {

@@ -132,7 +132,7 @@ export function route<
       bodyLimit: spec.bodyLimit,
       replies: { [status]: status === 204 ? undefined : spec.reply, ...spec.also },
       status,
-      errors: errorsOf(method, names.length > 0, spec, idempotent),
+      errors: errorsOf(method, names.length > 0, spec, idempotent).filter((code) => !Object.hasOwn(spec.also ?? {}, code)),
       idempotent,
       noun: nounOf(path),
     },

@@ -1,0 +1,42 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpLog } from './log.ts';
+
+const templates = new WeakMap<IncomingMessage, string>();
+
+/** Tells the access log what route this was; paths may hold ids and secrets, templates do not. */
+export const setRouteTemplate = (request: IncomingMessage, template: string): void => void templates.set(request, template);
+
+export interface Answered {
+  method: string;
+  route: string;
+  status: number;
+  seconds: number;
+}
+
+/** One line a request, when its answer is out or its client has gone: never the query, never a path with an id. */
+export function logAnswer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  address: string,
+  log: HttpLog | undefined,
+  onAnswered?: (answered: Answered) => void,
+): void {
+  const started = performance.now();
+  response.once('close', () => {
+    const route = templates.get(request) ?? templateOf(request.url ?? '', response.statusCode);
+    const milliseconds = performance.now() - started;
+    const answered = { method: request.method ?? '', route, status: response.statusCode };
+    log?.info(
+      { ...answered, ms: Math.round(milliseconds * 10) / 10, address, ...(response.writableFinished ? {} : { aborted: true }) },
+      'answered',
+    );
+    onAnswered?.({ ...answered, seconds: milliseconds / 1000 });
+  });
+}
+
+/** For what nobody named: words stay, ids go; unknown paths are one, or a scanner would fill the metrics. */
+function templateOf(url: string, status: number): string {
+  if (status === 404) return '(unknown)';
+  const path = url.split('?', 1)[0] ?? '';
+  return path.replace(/\/[^/]*[A-Z0-9_~%][^/]*/g, '/{id}').slice(0, 100);
+}
