@@ -1,0 +1,67 @@
+/** What a setting may not be, beyond its type. Each check answers what is wrong, in words that follow the setting's name, or undefined. */
+import { BlockList, isIP } from 'node:net';
+
+const LOOPBACK_NAME = /^(localhost|[a-z0-9-]+(\.[a-z0-9-]+)*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/** Whether a URL's host is this machine. */
+export function isLoopbackUrl(url: string): boolean {
+  return URL.canParse(url) && LOOPBACK_NAME.test(new URL(url).hostname);
+}
+
+/** The issuer is an origin, as it is (OpenID Connect Discovery 1.0 section 3); `http` is for loopback hosts only. */
+export function checkIssuer(issuer: string): string | undefined {
+  if (!URL.canParse(issuer)) return 'is not a URL';
+  const url = new URL(issuer);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'must begin with https://';
+  if (url.username || url.password) return 'must not hold a user name or password';
+  if (url.search || url.hash || issuer.includes('?') || issuer.includes('#')) return 'must not have a query or fragment';
+  if (issuer.endsWith('/')) return 'must not end in a slash';
+  if (url.pathname !== '/') return 'must not have a path';
+  if (url.protocol === 'http:' && !isLoopbackUrl(issuer)) return 'must begin with https://; http is for a loopback host only';
+  return url.origin === issuer ? undefined : `must be written as ${url.origin}`;
+}
+
+const SAMPLES = /change[-_ ]?(me|this|it)|replace[-_ ]?(me|this)|your[-_ ]?(key|secret|password)|<[^>]*>|^(\$\{|%)/i;
+const COMMON =
+  /^(my|a|the|super|top|some|very|cookie|session|client|app|admin|test|dev|default)*(secret|password|passwd|pass|key|keyboardcat|gatehouse|admin|test|example|sample|default|demo)s?\d*$/i;
+
+/** Whether a text is what documentation and examples put where a secret belongs. */
+export const isSample = (text: string): boolean => SAMPLES.test(text) || COMMON.test(text.replaceAll(/[^a-z0-9]/gi, ''));
+
+/** A secret somebody chose: long enough, varied enough and no sample. */
+export function checkSecret(text: string, minLength: number): string | undefined {
+  if (isSample(text)) return 'is a sample value; make one with `openssl rand -base64 32`';
+  if (text.length < minLength) return `is too short: at least ${minLength} characters`;
+  return new Set(text).size < 8 ? 'repeats too few different characters; make one with `openssl rand -base64 32`' : undefined;
+}
+
+/** 32 random bytes as base64. */
+export function checkEncryptionKey(text: string): string | undefined {
+  const hint = 'make one with `openssl rand -base64 32`';
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length !== 32 || bytes.toString('base64').replace(/=+$/, '') !== text.replace(/=+$/, ''))
+    return `must be 32 bytes in base64; ${hint}`;
+  const steps = new Set(bytes.subarray(1).map((byte, index) => byte - bytes[index]!));
+  if (new Set(bytes).size < 12 || steps.size < 8) return `is not random; ${hint}`;
+  const text256 = bytes.toString('latin1');
+  return /^[\x20-\x7e]+$/.test(text256) ? `is a text, not random bytes; ${hint}` : undefined;
+}
+
+/** An address or a range of addresses in CIDR notation. */
+export function checkCidr(text: string): string | undefined {
+  const [address = '', bits, ...rest] = text.split('/');
+  const family = isIP(address);
+  const wide = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  return family !== 0 && wide && rest.length === 0 ? undefined : `holds "${text}", which is no address range like 10.0.0.0/8`;
+}
+
+/** The list that says whether an address is in any of the ranges; IPv4-mapped IPv6 addresses count as IPv4. */
+export function blockListOf(cidrs: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [address = '', bits] = cidr.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family);
+  }
+  return list;
+}
