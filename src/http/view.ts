@@ -121,7 +121,10 @@ function helpersOf(locale: string, clock: Clock, brand: string) {
     time: (at: Date) => ({ iso: at.toISOString(), full: formatInstant(locale, at), passed: formatPassed(locale, at, clock.now()) }),
     seconds: (count: number) => formatSeconds(locale, count),
     /** A scope in words where the catalogue has some, else its name. */
-    scopeName: (scope: string) => (isMessageKey(`scope.${scope}`) ? message(locale, `scope.${scope}` as MessageKey) : scope),
+    scopeName: (scope: string) => {
+      const key = `scope.${scope}`;
+      return isMessageKey(key) ? message(locale, key) : scope;
+    },
     deviceName: (userAgent: string) => deviceName(locale, userAgent),
     asset: (name: AssetName) => assetUrl(name),
   };
