@@ -4,7 +4,7 @@ import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { ClientWithSecrets } from './commands.ts';
 import { clientNotFound } from './errors.ts';
-import { type ClientFilter, findClient, listClients, secretsOf, secretsOfAll } from './store.ts';
+import { type ClientFilter, existingClients, findClient, listClients, secretsOf, secretsOfAll } from './store.ts';
 
 export interface ClientQueryDeps {
   db: Database;
@@ -47,3 +47,7 @@ export const pageOfClients = (
     },
     { tenantId: scope.tenantId },
   );
+
+/** Those of `clientIds` that exist in the scope's tenant. */
+export const knownClients = ({ db }: ClientQueryDeps, scope: Scope, clientIds: readonly string[]): Promise<string[]> =>
+  db.transaction((sql) => existingClients(sql, scope.tenantId, clientIds), { tenantId: scope.tenantId });

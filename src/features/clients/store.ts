@@ -128,3 +128,8 @@ export const deleteSecret = (sql: Sql, tenantId: string, clientId: string, id: s
 /** Makes room for a new secret: what has expired counts no longer. */
 export const deleteExpiredSecrets = (sql: Sql, tenantId: string, clientId: string): Promise<number> =>
   sql('client_secrets').where({ tenant_id: tenantId, client_id: clientId }).whereRaw('expires_at <= clock_timestamp()').delete();
+
+export const existingClients = async (sql: Sql, tenantId: string, clientIds: readonly string[]): Promise<string[]> =>
+  (await sql<ClientRow>('clients').where({ tenant_id: tenantId }).whereIn('client_id', clientIds).select('client_id')).map(
+    ({ client_id }) => client_id,
+  );
