@@ -42,7 +42,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ['features'],
   ['oidc'],
   ['login'],
-  ['account', 'console'],
+  ['account', 'console', 'demo'],
   ['app'],
   ['main', 'cli'],
 ];
