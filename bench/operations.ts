@@ -5,7 +5,8 @@ export interface Target {
   name: 'bare' | 'gatehouse';
   pid: number;
   wire: Wire;
-  secret: string;
+  web: { id: string; secret: string };
+  machine: { id: string; secret: string };
   redirectUri: string;
   endpoints: { authorization: string; token: string; introspection: string; userinfo: string };
   login: string;
@@ -41,7 +42,7 @@ export async function authorize(target: Target, jar: Jar): Promise<Redeemable> {
   const { verifier, challenge } = pkce();
   const address = from();
   const query = new URLSearchParams({
-    client_id: 'web',
+    client_id: target.web.id,
     response_type: 'code',
     redirect_uri: target.redirectUri,
     scope: 'openid profile offline_access',
@@ -87,7 +88,7 @@ function mainForm(html: string): { action: string; hidden: Record<string, string
 }
 
 export async function redeem(target: Target, { code, verifier }: Redeemable): Promise<{ access_token: string; refresh_token: string }> {
-  const answer = await target.wire.send('POST', target.endpoints.token, basic('web', target.secret), {
+  const answer = await target.wire.send('POST', target.endpoints.token, basic(target.web.id, target.web.secret), {
     grant_type: 'authorization_code',
     code,
     code_verifier: verifier,
@@ -109,7 +110,7 @@ const clientCredentials = (alg: 'rs256' | 'es256', requests: number): Operation 
   async prepare(target) {
     return async () => {
       expectStatus(
-        await target.wire.send('POST', target.endpoints.token, basic('machine', target.secret), {
+        await target.wire.send('POST', target.endpoints.token, basic(target.machine.id, target.machine.secret), {
           grant_type: 'client_credentials',
           resource: `${API}/${alg}`,
           scope: 'read',
@@ -154,7 +155,7 @@ export const OPERATIONS: readonly Operation[] = [
       return async (n) => {
         const chain = n % chains;
         const turn = busy[chain]!.then(async () => {
-          const answer = await target.wire.send('POST', target.endpoints.token, basic('web', target.secret), {
+          const answer = await target.wire.send('POST', target.endpoints.token, basic(target.web.id, target.web.secret), {
             grant_type: 'refresh_token',
             refresh_token: held[chain]!,
           });
@@ -174,7 +175,7 @@ export const OPERATIONS: readonly Operation[] = [
       const [one] = await codes(target, 1);
       const { access_token } = await redeem(target, one!);
       return async () => {
-        const answer = await target.wire.send('POST', target.endpoints.introspection, basic('web', target.secret), {
+        const answer = await target.wire.send('POST', target.endpoints.introspection, basic(target.web.id, target.web.secret), {
           token: access_token,
           token_type_hint: 'access_token',
         });
