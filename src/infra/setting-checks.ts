@@ -1,5 +1,5 @@
 /** What a setting may not be, beyond its type. Each check answers what is wrong, in words that follow the setting's name, or undefined. */
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 
 const LOOPBACK_NAME = /^(localhost|[a-z0-9-]+(\.[a-z0-9-]+)*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
@@ -53,15 +53,4 @@ export function checkCidr(text: string): string | undefined {
   const family = isIP(address);
   const wide = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
   return family !== 0 && wide && rest.length === 0 ? undefined : `holds "${text}", which is no address range like 10.0.0.0/8`;
-}
-
-/** The list that says whether an address is in any of the ranges; IPv4-mapped IPv6 addresses count as IPv4. */
-export function blockListOf(cidrs: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const [address = '', bits] = cidr.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family);
-  }
-  return list;
 }

@@ -1,0 +1,96 @@
+/** Mail: by SMTP, or into the development mailbox; always through a job, whose payload is sealed. */
+import nodemailer from 'nodemailer';
+import { AppError } from '../core/errors.ts';
+import type { Job, JobHandler } from './jobs.ts';
+import { isMailAddress, type MailAddress } from './mail-address.ts';
+import type { Sql } from './postgres.ts';
+import type { SecretBox } from './secret-box.ts';
+import { isLoopbackUrl } from './setting-checks.ts';
+
+export interface Mail {
+  /** One address, without a name. */
+  to: string;
+  subject: string;
+  html: string;
+  text: string;
+}
+
+export interface Mailer {
+  /** Hands the mail over. Throws where it was not accepted, and AppError `mail.bad_address` where the address cannot be one. */
+  send(mail: Mail): Promise<void>;
+}
+
+/** Puts a mail in the queue; with `sql` it is sent when, and only when, that transaction commits. Throws 503 `mail.not_configured` where there is no mailer. */
+export type QueueMail = (mail: Mail, sql?: Sql) => Promise<void>;
+
+export const MAIL_JOB = 'mail.send';
+const CONTEXT = 'mail';
+const TIMEOUT_MS = 10_000;
+
+/** A mailer over SMTP; `url` is `smtp://[user:password@]host[:port]` (STARTTLS, required beyond loopback) or `smtps://…`. */
+export function createSmtpMailer(url: string, from: MailAddress): Mailer {
+  const { protocol, hostname, port, username, password } = new URL(url);
+  const secure = protocol === 'smtps:';
+  const transport = nodemailer.createTransport({
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port ? Number(port) : secure ? 465 : 587,
+    secure,
+    requireTLS: !secure && !isLoopbackUrl(`http://${hostname}`),
+    ...(username ? { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } } : {}),
+    connectionTimeout: TIMEOUT_MS,
+    greetingTimeout: TIMEOUT_MS,
+    socketTimeout: 2 * TIMEOUT_MS,
+    dnsTimeout: TIMEOUT_MS,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    tls: { minVersion: 'TLSv1.2' },
+  });
+  return {
+    async send(mail) {
+      checkMail(mail);
+      const { to, subject, html, text } = mail;
+      await transport.sendMail({
+        from: { ...from },
+        to: { address: to, name: '' },
+        subject,
+        html,
+        text,
+        headers: { 'Auto-Submitted': 'auto-generated' },
+      });
+    },
+  };
+}
+
+/** Throws where a mail could become another than was meant: several recipients, or a header more. */
+export function checkMail({ to, subject }: Mail): void {
+  if (!isMailAddress(to)) throw new AppError('mail.bad_address', 422, 'This is no address that mail can be sent to');
+  if (/\p{Cc}/u.test(subject)) throw new TypeError('a subject is one line');
+}
+
+interface Queue {
+  add(job: Job, sql?: Sql): Promise<void>;
+}
+
+/** The way to the queue. Codes and links never lie in the database in the clear. */
+export function createQueueMail(deps: { jobs: Queue; box: SecretBox; mailer: Mailer | undefined }): QueueMail {
+  return async (mail, sql) => {
+    if (!deps.mailer) throw mailNotConfigured();
+    checkMail(mail);
+    const sealed = deps.box.seal(JSON.stringify(mail), CONTEXT).toString('base64');
+    await deps.jobs.add({ name: MAIL_JOB, payload: { sealed } }, sql);
+  };
+}
+
+/** The handler of `mail.send`. */
+export function mailHandler(deps: { box: SecretBox; mailer: Mailer | undefined }): JobHandler {
+  return async (payload) => {
+    if (!deps.mailer) throw mailNotConfigured();
+    const { sealed } = payload as { sealed?: unknown };
+    if (typeof sealed !== 'string') throw new TypeError('a mail job without its mail');
+    await deps.mailer.send(JSON.parse(deps.box.open(Buffer.from(sealed, 'base64'), CONTEXT).toString('utf8')) as Mail);
+  };
+}
+
+/** What routes that need mail answer where none can be sent. */
+export const mailNotConfigured = (): AppError =>
+  new AppError('mail.not_configured', 503, 'Mail is not set up on this server', { detail: 'Set SMTP_URL.' });
