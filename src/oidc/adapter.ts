@@ -61,7 +61,7 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
   const { db, issuer, graceSeconds } = deps;
   const keyOf = (model: string, id: string): string => (id.startsWith(HANDLE) ? id.slice(HANDLE.length) : storageKey(issuer, model, id));
 
-  function restore(id: string, row: { payload: AdapterPayload; consumed_at?: Date | null }): AdapterPayload {
+  function restore(id: string, row: { payload: object; consumed_at?: Date | null }): AdapterPayload {
     const { sessionKey: _sessionKey, ...payload } = row.payload as AdapterPayload & { sessionKey?: string };
     return { ...payload, jti: id, ...(row.consumed_at ? { consumed: Math.floor(row.consumed_at.getTime() / 1000) } : {}) };
   }
@@ -71,7 +71,10 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
     if (!next) return;
     if (row.grant_key && row.grant_payload) next.grants.set(row.grant_key, row.grant_payload);
     if (row.session_key)
-      next.sessions.set(row.session_key, row.session_id && row.session_payload ? { id: row.session_id, payload: row.session_payload } : null);
+      next.sessions.set(
+        row.session_key,
+        row.session_id && row.session_payload ? { id: row.session_id, payload: row.session_payload } : null,
+      );
   }
 
   async function read(model: string, id: string): Promise<FoundObject | undefined> {

@@ -17,8 +17,17 @@ export interface AuditDeps extends OutageDeps {
   audit: AuditLog;
   /** The tenant of the issuer, where no client says another. */
   tenantId: string;
+  logout: { notify(ended: readonly LogoutNotice[]): Promise<void> };
   /** Counts what is not audited: successful introspection, userinfo. */
   count(name: string, labels: Record<string, string>): void;
+}
+
+/** A relying party that has to be told that a session ended (OpenID Connect Back-Channel Logout section 2.5). */
+export interface LogoutNotice {
+  issuer: string;
+  clientId: string;
+  userId: string;
+  sid: string | undefined;
 }
 
 type ProtocolError = Error & { error?: string; error_detail?: string };
@@ -47,6 +56,12 @@ const IN_UNIT: readonly RegExp[] = [/^\/auth(\/|$)/, /^\/request$/, /^\/token\/r
 
 const collected = new WeakMap<object, Facts>();
 const audited = new WeakSet<object>();
+const logouts = new WeakMap<object, LogoutNotice[]>();
+
+/** Keeps a notice until the writes of its request are committed. */
+export function noteLogout(ctx: object, notice: LogoutNotice): void {
+  logouts.set(ctx, [...(logouts.get(ctx) ?? []), notice]);
+}
 
 function factsOf(ctx: object): Facts {
   let facts = collected.get(ctx);
@@ -78,7 +93,11 @@ export function tokenEvent(ctx: KoaContextWithOIDC): AuditEvent {
     type: 'token.issued',
     outcome: 'success',
     target: client && { type: 'client', id: client.clientId },
-    data: { grantType: params?.['grant_type'], ...(token?.aud ? { audience: token.aud } : {}), ...(token?.scope ? { scope: token.scope } : {}) },
+    data: {
+      grantType: params?.['grant_type'],
+      ...(token?.aud ? { audience: token.aud } : {}),
+      ...(token?.scope ? { scope: token.scope } : {}),
+    },
   };
 }
 
@@ -107,7 +126,8 @@ export function useAudit(provider: Provider, deps: AuditDeps): void {
     const unit = IN_UNIT.some((path) => path.test(ctx.path)) ? new Unit({ deferDeletes: true }) : undefined;
     await (unit ? units.run(unit, next) : next());
     try {
-      await record(ctx, unit, deps);
+      // What failed half-way is not written at all.
+      await record(ctx, ctx.status >= 500 ? undefined : unit, deps);
     } catch (error) {
       answerUnavailable(ctx, deps, error);
     }
@@ -118,6 +138,9 @@ async function record(ctx: Context, unit: Unit | undefined, deps: AuditDeps): Pr
   const protocol = protocolContext(ctx);
   const event = protocol && describe(protocol, factsOf(ctx), deps);
   const scope = protocol && scopeOf(protocol, deps.tenantId);
+  // Relying parties are told by jobs, queued before the session ends: told twice is better than never.
+  const ended = logouts.get(ctx);
+  if (unit && ended) await deps.logout.notify(ended);
   if (unit && !unit.isEmpty) {
     const events = [...unit.audit, ...(event ? [event] : [])];
     const won = await flush(deps.db, unit, scope ? await deps.audit.rows(scope, events) : []);
@@ -149,7 +172,12 @@ function describe(ctx: KoaContextWithOIDC, facts: Facts, deps: AuditDeps): Audit
   if (error) return refusal(ctx, error, facts);
 
   const target = oidc.client && { type: 'client', id: oidc.client.clientId };
-  const success = (type: string, data?: Record<string, unknown>): AuditEvent => ({ type, outcome: 'success', target, ...(data ? { data } : {}) });
+  const success = (type: string, data?: Record<string, unknown>): AuditEvent => ({
+    type,
+    outcome: 'success',
+    target,
+    ...(data ? { data } : {}),
+  });
   switch (oidc.route) {
     case 'token':
       return success(ctx.state['replayed'] ? 'token.replayed' : 'token.issued', { grantType: params?.['grant_type'] });

@@ -1,9 +1,9 @@
 /** oidc-provider's client objects, made once for each cached client: a warm request neither asks the database nor validates a schema. */
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type Client, errors, type Provider } from 'oidc-provider';
 import { type Clock, epochSeconds } from '../core/clock.ts';
 import type { CachedClient } from '../features/clients/index.ts';
-import { hashSecret } from '../features/clients/secrets.ts';
+import { matchesSecret } from '../features/clients/secrets.ts';
 
 export interface ClientModelDeps {
   clients: { find(clientId: string): Promise<CachedClient | undefined> };
@@ -26,11 +26,23 @@ export function recordOf(client: Client): CachedClient {
 }
 
 /** The metadata as the library takes it; secrets are compared by us, never handed over. */
-export const libraryMetadata = (clientId: string, metadata: CachedClient['metadata']): Record<string, unknown> => ({
-  ...metadata,
-  client_id: clientId,
-  ...(USE_SECRET.has(metadata['token_endpoint_auth_method']) ? { client_secret: PLACEHOLDER, client_secret_expires_at: 0 } : {}),
-});
+function libraryMetadata({
+  clientId,
+  metadata,
+  profile,
+}: Pick<CachedClient, 'clientId' | 'metadata' | 'profile'>): Record<string, unknown> {
+  return {
+    ...metadata,
+    client_id: clientId,
+    ...(USE_SECRET.has(metadata['token_endpoint_auth_method']) ? { client_secret: PLACEHOLDER, client_secret_expires_at: 0 } : {}),
+    // FAPI 2.0 Security Profile section 5.3.2: pushed requests and sender-constrained tokens only.
+    ...(profile === 'fapi2' ? { require_pushed_authorization_requests: true, dpop_bound_access_tokens: true } : {}),
+  };
+}
+
+// The types leave the constructor out.
+const construct = (provider: Provider, metadata: Record<string, unknown>): Client =>
+  Reflect.construct(provider.Client, [metadata]) as Client;
 
 /** Makes the provider find clients in the cache, and compare their secrets with hashes. A disabled client does not exist. */
 export function useClientCache(provider: Provider, deps: ClientModelDeps): void {
@@ -42,7 +54,7 @@ export function useClientCache(provider: Provider, deps: ClientModelDeps): void 
     if (!record?.enabled) return undefined;
     let model = models.get(record);
     if (!model) {
-      model = new provider.Client(libraryMetadata(clientId, record.metadata) as ConstructorParameters<typeof provider.Client>[0]);
+      model = construct(provider, libraryMetadata(record));
       models.set(record, model);
       records.set(model, record);
     }
@@ -50,15 +62,7 @@ export function useClientCache(provider: Provider, deps: ClientModelDeps): void 
   };
 
   provider.Client.prototype.compareClientSecret = function (this: Client, actual: string) {
-    const given = Buffer.from(hashSecret(actual));
-    const now = epochSeconds(deps.clock.now());
-    let matches = false;
-    for (const { hash, expiresAt } of recordOf(this).secrets) {
-      const known = Buffer.from(hash);
-      const equal = known.length === given.length && timingSafeEqual(known, given);
-      matches = (equal && (expiresAt === null || expiresAt > now)) || matches;
-    }
-    return matches;
+    return matchesSecret(recordOf(this).secrets, actual, epochSeconds(deps.clock.now()));
   };
 
   // Every ID token and access token names its session, so that logout and the list of sessions can tell which is meant.
@@ -66,9 +70,9 @@ export function useClientCache(provider: Provider, deps: ClientModelDeps): void 
 }
 
 /** Throws InvalidClientMetadata where the library could not work with a client like this (RFC 7591 section 3.2.2). */
-export async function validateMetadata(provider: Provider, clientId: string, metadata: CachedClient['metadata']): Promise<void> {
+export function validateMetadata(provider: Provider, client: Pick<CachedClient, 'clientId' | 'metadata' | 'profile'>): void {
   try {
-    await provider.Client.validate(libraryMetadata(clientId, metadata) as Parameters<typeof provider.Client.validate>[0]);
+    construct(provider, libraryMetadata(client));
   } catch (error) {
     if (error instanceof errors.OIDCProviderError) throw error;
     throw new errors.InvalidClientMetadata('the metadata cannot be used', { cause: error as Error });

@@ -31,7 +31,8 @@ export function useOutage(provider: Provider, deps: OutageDeps): void {
     try {
       await next();
     } catch (error) {
-      if (!isOutage(error)) throw error;
+      if (!isOutage(error)) deps.log.error({ err: error }, 'the protocol failed');
+      if (!isOutage(error)) return answer(ctx, deps, 500, 'server_error');
       away.set(ctx, error);
     }
     if (away.has(ctx)) answerUnavailable(ctx, deps, away.get(ctx));
@@ -41,15 +42,15 @@ export function useOutage(provider: Provider, deps: OutageDeps): void {
 /** 503, and nothing of what the request would have given: no token, no cookie, no address to go to. */
 export function answerUnavailable(ctx: Context, deps: OutageDeps, error: unknown): void {
   if (!isOutage(error)) deps.log.error({ err: error }, 'the protocol could not store what it did');
-  for (const name of ['set-cookie', 'location', 'content-type', 'www-authenticate']) ctx.remove(name);
-  ctx.status = 503;
   ctx.set('retry-after', '1');
+  answer(ctx, deps, 503, 'temporarily_unavailable');
+}
+
+function answer(ctx: Context, deps: OutageDeps, status: 500 | 503, error: string): void {
+  for (const name of ['set-cookie', 'location', 'content-type', 'www-authenticate']) ctx.remove(name);
   ctx.set('cache-control', 'no-store');
-  if (PROGRAMS.has(ctx.path) || ctx.path.startsWith('/.well-known/') || ctx.path.startsWith('/api/') || ctx.accepts('json', 'html') !== 'html') {
-    ctx.body = { error: 'temporarily_unavailable', error_description: 'try again in a moment' };
-    return;
-  }
-  ctx.body = null;
-  ctx.status = 503;
-  void deps.pages.error(ctx, { status: 503, error: 'temporarily_unavailable' });
+  const forPrograms = PROGRAMS.has(ctx.path) || /^\/(\.well-known|api)\//.test(ctx.path) || ctx.accepts('json', 'html') !== 'html';
+  ctx.body = forPrograms ? { error } : null;
+  ctx.status = status;
+  if (!forPrograms) void deps.pages.error(ctx, { status, error });
 }

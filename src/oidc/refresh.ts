@@ -7,6 +7,7 @@ import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { type Clock, epochSeconds } from '../core/clock.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
+import { recordOf } from './client-models.ts';
 import { type Replay, units } from './unit-of-work.ts';
 
 export interface TokenResponse {
@@ -39,7 +40,7 @@ export class Replayed extends Error {
 
 /** `rotateRefreshToken`: the library calls it after every check of a refresh and before it signs anything. */
 export async function rotate(ctx: KoaContextWithOIDC): Promise<boolean> {
-  if (ctx.oidc.client?.['profile'] === 'fapi2') return false; // sender-constrained: FAPI 2.0 section 5.3.2.1 forbids rotation
+  if (ctx.oidc.client && recordOf(ctx.oidc.client).profile === 'fapi2') return false; // sender-constrained: FAPI 2.0 section 5.3.2.1 forbids rotation
   const unit = units.getStore();
   if (!unit?.replay) return true;
   if (unit.replay.key === (await fingerprint(ctx))) throw new Replayed(unit.replay);
@@ -76,7 +77,9 @@ export function openAnswer({ box, clock }: RefreshDeps, sealed: Buffer, refreshT
   let failure: unknown = new Error('no key');
   for (const key of box.macAll(CONTEXT, refreshToken)) {
     try {
-      const decipher = createDecipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), sealed.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
+      const decipher = createDecipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), sealed.subarray(0, IV_BYTES), {
+        authTagLength: TAG_BYTES,
+      });
       decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
       const text = Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
       const { at, body } = JSON.parse(text) as { at: number; body: TokenResponse };

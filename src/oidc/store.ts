@@ -123,7 +123,8 @@ export async function findConsent(db: Database, userId: string, clientId: string
 
 /** Adds to what was agreed to; two pages of one person may add at the same instant. */
 export async function saveConsent(db: Database, userId: string, clientId: string, agreed: Agreement): Promise<void> {
-  const words = (column: string): string => `array_to_string(array(select distinct w from unnest(string_to_array(${column}, ' ')) w where w <> '' order by w), ' ')`;
+  const words = (column: string): string =>
+    `array_to_string(array(select distinct w from unnest(string_to_array(${column}, ' ')) w where w <> '' order by w), ' ')`;
   const text = `insert into consents as c (user_id, client_id, scope, resources) values ($1, $2, $3, $4)
     on conflict (user_id, client_id) do update set granted_at = clock_timestamp(), scope = ${words(`c.scope || ' ' || excluded.scope`)},
       resources = c.resources || (select coalesce(jsonb_object_agg(r.key, ${words(`coalesce(c.resources ->> r.key, '') || ' ' || r.value`)}), '{}')

@@ -1,0 +1,87 @@
+/** People as the protocol sees them. */
+import type { Account, KoaContextWithOIDC } from 'oidc-provider';
+import { isId } from '../core/ids.ts';
+import { BUILT_IN_ROLES } from '../core/permissions.ts';
+import type { Database } from '../infra/postgres.ts';
+import { findPerson, type PersonRow } from './store.ts';
+
+export interface AccountRecord {
+  id: string;
+  homeTenantId: string;
+  /** In tenants that are active. */
+  memberships: readonly { tenantId: string; roles: readonly string[] }[];
+  /** By their names in OpenID Connect Core section 5.1; what is not known is absent. */
+  claims: Readonly<Record<string, unknown>>;
+}
+
+export interface Accounts {
+  /** An active person, in one statement; undefined where unknown or disabled. */
+  findAccount(userId: string): Promise<AccountRecord | undefined>;
+  /** The management permissions that a person holds in a tenant by their roles there. `known` saves the statement. */
+  permissionsOf(userId: string, tenantId: string, known?: AccountRecord): Promise<readonly string[]>;
+}
+
+export function createAccounts({ db }: { db: Database }): Accounts {
+  const findAccount = async (userId: string): Promise<AccountRecord | undefined> => {
+    if (!isId(userId)) return undefined;
+    const row = await findPerson(db, userId);
+    return row && accountOf(row);
+  };
+  return {
+    findAccount,
+    async permissionsOf(userId, tenantId, known) {
+      const account = known ?? (await findAccount(userId));
+      const roles = account?.memberships.find((membership) => membership.tenantId === tenantId)?.roles ?? [];
+      return [...new Set(roles.flatMap((role) => BUILT_IN_ROLES[role] ?? []))];
+    },
+  };
+}
+
+function accountOf(row: PersonRow): AccountRecord {
+  const name = [row.given_name, row.family_name].filter(Boolean).join(' ') || row.username;
+  const claims = {
+    sub: row.id,
+    name: name || undefined,
+    given_name: row.given_name ?? undefined,
+    family_name: row.family_name ?? undefined,
+    preferred_username: row.username ?? undefined,
+    locale: row.locale ?? undefined,
+    updated_at: row.updated_at,
+    email: row.email ?? undefined,
+    email_verified: row.email === null ? undefined : row.email_verified,
+    phone_number: row.phone ?? undefined,
+    phone_number_verified: row.phone === null ? undefined : row.phone_verified,
+  };
+  return {
+    id: row.id,
+    homeTenantId: row.home_tenant_id,
+    memberships: row.memberships.filter(({ active }) => active).map(({ tenantId, roles }) => ({ tenantId, roles })),
+    claims: Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)),
+  };
+}
+
+const records = new WeakMap<Account, AccountRecord>();
+
+/** What we know of a person beyond what the library does; undefined for accounts that are not ours. */
+export const accountRecordOf = (account: Account | undefined): AccountRecord | undefined => account && records.get(account);
+
+const asked = new WeakMap<object, Map<string, Promise<Account | undefined>>>();
+
+/** `findAccount` of the library, asked once a request however often the library asks. */
+export function findAccountWith(accounts: Pick<Accounts, 'findAccount'>) {
+  return (ctx: KoaContextWithOIDC, userId: string): Promise<Account | undefined> => {
+    const known = asked.get(ctx) ?? new Map<string, Promise<Account | undefined>>();
+    asked.set(ctx, known);
+    const found = known.get(userId) ?? load(accounts, userId);
+    known.set(userId, found);
+    return found;
+  };
+}
+
+async function load(accounts: Pick<Accounts, 'findAccount'>, userId: string): Promise<Account | undefined> {
+  const record = isId(userId) ? await accounts.findAccount(userId) : undefined;
+  if (!record) return undefined;
+  const account: Account = { accountId: record.id, claims: async () => ({ ...record.claims, sub: record.id }) };
+  records.set(account, record);
+  return account;
+}

@@ -1,0 +1,138 @@
+/** What a person is asked, and in which order: create, login, select_account, step_up, consent. */
+import { type Configuration, type Grant, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
+import type { CachedClient } from '../features/clients/index.ts';
+import type { Database } from '../infra/postgres.ts';
+import { recordOf } from './client-models.ts';
+import { findConsent } from './store.ts';
+
+/** Weakest first. */
+export const ACR = ['urn:gatehouse:acr:1fa', 'urn:gatehouse:acr:2fa', 'phr'] as const;
+export type Acr = (typeof ACR)[number];
+
+const ORDER: readonly string[] = ACR;
+const rank = (acr: string | undefined): number => (acr === undefined ? -1 : ORDER.indexOf(acr));
+
+export interface Assurance {
+  /** The least assurance that policy asks of this person at this client, whether they have the factors or not. */
+  required(userId: string, client: CachedClient): Promise<string>;
+  /** The best assurance that the person's factors can reach. */
+  reachable(userId: string): Promise<string>;
+}
+
+/** The least requested value, and whether the request insists on it (OpenID Connect Core section 5.5.1.1). */
+function requested(ctx: KoaContextWithOIDC): { acr: string | undefined; essential: boolean } {
+  const claim = ctx.oidc.claims.id_token?.['acr'];
+  const wish = ctx.oidc.params?.['acr_values'];
+  const values = claim?.values ?? (claim?.value ? [claim.value] : undefined) ?? (typeof wish === 'string' ? wish.split(' ') : []);
+  const known = values.filter((value): value is string => typeof value === 'string' && rank(value) >= 0);
+  return { acr: known.sort((a, b) => rank(a) - rank(b))[0], essential: claim?.essential === true };
+}
+
+export function promptPolicy(assurance: Assurance): interactionPolicy.DefaultPolicy {
+  const { base, Check, Prompt } = interactionPolicy;
+  const policy = base();
+  const login = policy.get('login');
+  const consent = policy.get('consent');
+  const native = consent?.checks.get('native_client_prompt');
+  if (!login || !consent || !native) throw new Error('oidc-provider no longer has the prompts that this builds on');
+
+  policy.add(new Prompt({ name: 'create', requestable: true }), 0);
+  login.checks.remove('essential_acrs'); // both are the business of step_up
+  login.checks.remove('essential_acr');
+  policy.add(new Prompt({ name: 'select_account', requestable: true }), 2);
+  policy.add(stepUp(assurance), 3);
+
+  consent.checks.remove('native_client_prompt');
+  const thirdPartyOnly = (ctx: KoaContextWithOIDC) => (isFirstParty(ctx) ? Check.NO_NEED_TO_PROMPT : native.check(ctx));
+  consent.checks.add(
+    new Check(native.reason, native.description, native.error ?? 'interaction_required', thirdPartyOnly, native.details),
+    0,
+  );
+  return policy;
+}
+
+function stepUp(assurance: Assurance): interactionPolicy.Prompt {
+  const { Check, Prompt } = interactionPolicy;
+  const person = (ctx: KoaContextWithOIDC): string => ctx.oidc.session?.accountId ?? '';
+  const required = (ctx: KoaContextWithOIDC): Promise<string> => assurance.required(person(ctx), clientOf(ctx));
+  return new Prompt(
+    { name: 'step_up' },
+    new Check(
+      'policy_requires',
+      'a stronger authentication is required',
+      'unmet_authentication_requirements',
+      async (ctx) => rank(ctx.oidc.session?.acr) < rank(await required(ctx)),
+      async (ctx) => {
+        const acr = await required(ctx);
+        return { acr, enrol: rank(await assurance.reachable(person(ctx))) < rank(acr) };
+      },
+    ),
+    new Check(
+      'acr_requested',
+      'the requested authentication context was not met',
+      'unmet_authentication_requirements',
+      async (ctx) => {
+        const { acr, essential } = requested(ctx);
+        if (!acr || rank(ctx.oidc.session?.acr) >= rank(acr)) return Check.NO_NEED_TO_PROMPT;
+        // A wish that the person's factors cannot fulfil stays a wish.
+        return essential || rank(await assurance.reachable(person(ctx))) >= rank(acr);
+      },
+      (ctx) => ({ ...requested(ctx) }),
+    ),
+  );
+}
+
+function clientOf(ctx: KoaContextWithOIDC): CachedClient {
+  if (!ctx.oidc.client) throw new Error('no client yet');
+  return recordOf(ctx.oidc.client);
+}
+
+const isFirstParty = (ctx: KoaContextWithOIDC): boolean => clientOf(ctx).firstParty;
+
+export interface GrantPolicyDeps {
+  db: Database;
+  grantSeconds: number;
+  /** Takes from the request what the person cannot be granted. */
+  narrow(ctx: KoaContextWithOIDC): Promise<void>;
+}
+
+/**
+ * A grant is one session's at one client and ends with it; what the person agreed to is remembered apart, by person and client, so that
+ * only what is new is asked again. First-party clients are granted what they ask for.
+ */
+export const loadExistingGrant =
+  (deps: GrantPolicyDeps): NonNullable<Configuration['loadExistingGrant']> =>
+  async (ctx) => {
+    const { client, session, result, provider, account } = ctx.oidc;
+    if (!client || !session || !account) return undefined;
+    await deps.narrow(ctx);
+    const known = result?.consent?.grantId ?? session.grantIdFor(client.clientId);
+    const found = known ? await provider.Grant.find(known) : undefined;
+    const own = found?.accountId === account.accountId && found.clientId === client.clientId ? found : undefined;
+    const grant = own ?? new provider.Grant({ accountId: account.accountId, clientId: client.clientId });
+    // While consent is still to be asked for, remembered consent would leave nothing to ask.
+    if (ctx.oidc.prompts.has('consent') && ctx.oidc.promptPending('consent')) return own;
+    const before = contents(grant);
+    const agreed = isFirstParty(ctx) ? everythingAsked(ctx) : await findConsent(deps.db, account.accountId, client.clientId);
+    if (agreed?.scope) grant.addOIDCScope(agreed.scope);
+    for (const [resource, scope] of Object.entries(agreed?.resources ?? {})) if (scope) grant.addResourceScope(resource, scope);
+    const ages = own?.exp !== undefined && own.remainingTTL < deps.grantSeconds * 0.9;
+    if (before !== contents(grant) || ages) {
+      // Else the library keeps the first expiry, and the grant would end before refresh tokens that are made from now on.
+      Reflect.deleteProperty(grant, 'exp');
+      Reflect.deleteProperty(grant, 'expiresIn');
+      await grant.save();
+    }
+    return grant.jti ? grant : undefined;
+  };
+
+const contents = (grant: Grant): string => JSON.stringify([grant.openid ?? null, grant.resources ?? null]);
+
+function everythingAsked(ctx: KoaContextWithOIDC): { scope: string; resources: Record<string, string> } {
+  const asked = [...ctx.oidc.requestParamScopes];
+  const resources = Object.entries(ctx.oidc.resourceServers ?? {}).map(([identifier, server]): [string, string] => {
+    const offered = String(server.scope).split(' ');
+    return [identifier, asked.filter((scope) => offered.includes(scope)).join(' ')];
+  });
+  return { scope: [...ctx.oidc.requestParamOIDCScopes].join(' '), resources: Object.fromEntries(resources) };
+}

@@ -1,0 +1,87 @@
+/** The APIs that tokens are made for (RFC 8707): registered ones, and our own management API at `ISSUER/api`. */
+import { type Client, errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
+import { ACCOUNT_SCOPE, ALL_PERMISSIONS } from '../core/permissions.ts';
+import type { CachedClient } from '../features/clients/index.ts';
+import type { CachedResource } from '../features/resources/index.ts';
+import { type Accounts, accountRecordOf } from './accounts.ts';
+import { tenantOf } from './claims.ts';
+import { recordOf } from './client-models.ts';
+
+export interface ResourceServerDeps {
+  issuer: string;
+  /** The tenant of the issuer: its resources serve the clients of every tenant. */
+  tenantId: string;
+  resources: { find(identifier: string): Promise<CachedResource | undefined> };
+  accounts: Pick<Accounts, 'permissionsOf'>;
+  accessTokenSeconds: number;
+}
+
+/** The identifier of our own API. */
+export const apiOf = (issuer: string): string => `${issuer}/api`;
+
+/**
+ * `resourceIndicators.getResourceServerInfo`. Which scopes there are:
+ * - our API, for a client: its `permissions`; for a person: `account`, and the permissions their roles give them, silently narrowed to those;
+ * - any other API: all of its scopes, or, where the client's `scope` names some of them, those.
+ * A client's token request without `scope` is granted all that it may have; one that names another scope is refused (invalid_scope).
+ * An API of another tenant than the client's or the issuer's does not exist (invalid_target).
+ */
+export async function resourceServerOf(
+  deps: ResourceServerDeps,
+  ctx: KoaContextWithOIDC,
+  identifier: string,
+  client: Client,
+): Promise<ResourceServer> {
+  const record = recordOf(client);
+  const asClient = ctx.oidc.route === 'token' && ctx.oidc.params?.['grant_type'] === 'client_credentials';
+  if (identifier === apiOf(deps.issuer)) {
+    const scopes = asClient ? record.permissions : [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx, record))];
+    if (asClient) limitToAllowed(ctx, scopes);
+    return jwtServer(identifier, scopes, 'RS256', deps.accessTokenSeconds);
+  }
+  const resource = await deps.resources.find(identifier);
+  if (!resource || (resource.tenantId !== record.tenantId && resource.tenantId !== deps.tenantId)) throw new errors.InvalidTarget();
+  const scopes = allowedScopes(record, resource);
+  if (asClient) limitToAllowed(ctx, scopes);
+  if (resource.accessTokenFormat === 'jwt') return jwtServer(identifier, scopes, resource.signingAlg, resource.accessTokenTtlSeconds);
+  return { audience: identifier, scope: scopes.join(' '), accessTokenFormat: 'opaque', accessTokenTTL: resource.accessTokenTtlSeconds };
+}
+
+const jwtServer = (identifier: string, scopes: readonly string[], alg: CachedResource['signingAlg'], ttl: number): ResourceServer => ({
+  audience: identifier,
+  scope: scopes.join(' '),
+  accessTokenFormat: 'jwt',
+  accessTokenTTL: ttl,
+  jwt: { sign: { alg } },
+});
+
+/** Before the person is known, all there are: consent and tokens are narrowed once they are. */
+async function heldPermissions(deps: ResourceServerDeps, ctx: KoaContextWithOIDC, client: CachedClient): Promise<readonly string[]> {
+  const account = accountRecordOf(ctx.oidc.account);
+  if (!account) return ALL_PERMISSIONS;
+  return deps.accounts.permissionsOf(account.id, tenantOf(client.tenantId, account), account);
+}
+
+/** Takes from the requested API scopes what the person does not hold, now that the person is known. */
+export async function narrowToPerson(deps: ResourceServerDeps, ctx: KoaContextWithOIDC): Promise<void> {
+  const { resourceServers, client } = ctx.oidc;
+  const server = resourceServers?.[apiOf(deps.issuer)];
+  if (server && client) server.scope = [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx, recordOf(client)))].join(' ');
+}
+
+function allowedScopes(client: CachedClient, resource: CachedResource): string[] {
+  const all = resource.scopes.map(({ name }) => name);
+  const scope = client.metadata['scope'];
+  const named = typeof scope === 'string' ? all.filter((name) => scope.split(' ').includes(name)) : [];
+  return named.length > 0 ? named : all;
+}
+
+function limitToAllowed(ctx: KoaContextWithOIDC, allowed: readonly string[]): void {
+  const params = ctx.oidc.params as { scope?: string | undefined };
+  if (params.scope === undefined) {
+    if (allowed.length > 0) params.scope = allowed.join(' ');
+    return;
+  }
+  const beyond = params.scope.split(' ').find((scope) => !allowed.includes(scope));
+  if (beyond !== undefined) throw new errors.InvalidScope('requested scope is not allowed', beyond);
+}
