@@ -1,4 +1,4 @@
-import type { Note } from '../core/messages/catalogue.ts';
+import type { MessageKey, Note } from '../core/messages/catalogue.ts';
 
 /** What every page may be given. */
 export interface PageBase {
@@ -72,11 +72,19 @@ export interface NamedValue {
   value: string;
 }
 
-/** The demo relying party; `signedIn` is absent before the sign-in. Sign-out is a POST to `signOutUrl`. */
+/**
+ * The demo relying party; `signedIn` is absent before the sign-in. Sign-out is a POST to `signOutUrl`, as renewing is to
+ * `refreshUrl`; `userinfoUrl` is this page with what the userinfo endpoint says.
+ */
 export interface DemoPage extends PageBase {
+  /** The application's name, `demo.title` where nothing is said. */
+  app?: MessageKey | undefined;
   signInUrl: string;
   signOutUrl?: string | undefined;
   refreshUrl?: string | undefined;
+  userinfoUrl?: string | undefined;
+  /** Another application that signs in at the same place. */
+  other?: { url: string; title: MessageKey } | undefined;
   signedIn?: { name: string; claims: readonly NamedValue[]; userinfo: readonly NamedValue[]; tokens: readonly NamedValue[] } | undefined;
 }
 

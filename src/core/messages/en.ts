@@ -229,7 +229,14 @@ export const en = {
   'demo.claim': 'Claim',
   'demo.value': 'Value',
   'demo.token': 'Token',
-  'demo.refresh': 'Refresh the tokens',
+  'demo.refresh': 'Renew tokens',
+  'demo.title_second': 'Second demo application',
+  'demo.call_userinfo': 'Call userinfo',
+  'demo.single_sign_on': 'See single sign-on:',
+  'demo.ended': 'Your session has ended. Sign in again.',
+  'demo.renewed': 'The tokens have been renewed.',
+  'demo.refused': 'You are not signed in: the answer was {error}.',
+  'demo.expired': 'This sign-in was not begun here, or too long ago. Begin it again.',
 
   // Development mailbox
   'mailbox.title': 'Development mailbox',
