@@ -10,7 +10,7 @@ import { type CheckRules, type CompleteInput, checkInput, completeInput } from '
 import { clientIdTaken, clientNotFound, lastSecret, noSecrets, secretNotFound, tooManySecrets } from './errors.ts';
 import type { ClientMetadata } from './index.ts';
 import { type ClientInput, COLUMNS, type NewClient } from './schema.ts';
-import { hashClientSecret, newClientSecret, usesSecret } from './secrets.ts';
+import { hashSecret, newClientSecret, usesSecret } from './secrets.ts';
 import {
   type ClientRow,
   type ClientSecretRow,
@@ -63,7 +63,7 @@ export async function createClient(
       throw violatedUnique(error) ? clientIdTaken() : error;
     });
     const secrets = usesSecret(row.metadata)
-      ? [await insertSecret(sql, { id: newId(), tenantId: scope.tenantId, clientId, hash: hashClientSecret(secret) })]
+      ? [await insertSecret(sql, { id: newId(), tenantId: scope.tenantId, clientId, hash: hashSecret(secret) })]
       : [];
     record({ type: 'client.created', outcome: 'success', target: { type: 'client', id: clientId } });
     return { row, secrets };
@@ -142,7 +142,7 @@ export async function addSecret(
       id: newId(),
       tenantId: scope.tenantId,
       clientId,
-      hash: hashClientSecret(secret),
+      hash: hashSecret(secret),
     });
     await touchClient(work.sql, scope.tenantId, clientId);
     work.record({ type: 'client.secret_added', outcome: 'success', target: { type: 'client', id: clientId }, data: { secretId: made.id } });

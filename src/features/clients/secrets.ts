@@ -6,11 +6,11 @@ import type { ClientSecretHash } from './index.ts';
 export const newClientSecret = (): string => newSecret(32);
 
 /** How secrets are kept. They are long and random, so that a slow hash would gain nothing. */
-export const hashClientSecret = (secret: string): string => sha256(`client-secret\n${secret}`);
+export const hashSecret = (secret: string): string => sha256(`client-secret\n${secret}`);
 
 /** Whether one of the hashes is that of `given` and has not expired at `nowSeconds`; every hash is compared, each in constant time. */
 export function matchesSecret(secrets: readonly ClientSecretHash[], given: string, nowSeconds: number): boolean {
-  const hash = Buffer.from(hashClientSecret(given));
+  const hash = Buffer.from(hashSecret(given));
   let matches = false;
   for (const secret of secrets) {
     const known = Buffer.from(secret.hash);

@@ -1,0 +1,105 @@
+import type { Scope } from '../../core/scope.ts';
+import type { Jobs } from '../../infra/jobs.ts';
+import type { Sql } from '../../infra/postgres.ts';
+import type { Transact } from '../audit/index.ts';
+import { type LogoutNotice, NOTIFY_JOB, type SessionRecord } from './index.ts';
+import { type Keyring, recordsOf } from './records.ts';
+import { deleteConsents, deleteGrants, deleteGrantsOf, deleteSessions, lockGrantsOf, type SessionRow, sessionUidsOf } from './store.ts';
+
+export interface SessionCommandDeps extends Keyring {
+  transact: Transact;
+  jobs: Pick<Jobs, 'add'>;
+}
+
+export interface EndOptions {
+  /** Ends what was given with consented `offline_access` too. */
+  offlineToo?: boolean | undefined;
+}
+
+/**
+ * Ends sessions of one person: their cookies, and the grants that were bound to them with every token, in one transaction with the audit
+ * rows; relying parties hear of it by job. Answers how many there were.
+ */
+export async function endSessions(
+  deps: SessionCommandDeps,
+  scope: Scope,
+  userId: string,
+  ids: readonly string[],
+  options: EndOptions = {},
+): Promise<number> {
+  return deps.transact(scope, async ({ sql, record }) => {
+    const ended = await endIn(deps, sql, userId, ids, options);
+    for (const { id } of ended)
+      record({ type: 'session.ended', outcome: 'success', target: { type: 'session', id }, personId: userId, data: { userId } });
+    return ended.length;
+  });
+}
+
+/** Every session and every grant of a person, offline ones too; as `endSessions` otherwise. */
+export async function endEverything(deps: SessionCommandDeps, scope: Scope, userId: string): Promise<number> {
+  return deps.transact(scope, async ({ sql, record }) => {
+    const sessions = await endAccess(deps, userId, sql);
+    record({ type: 'access.ended', outcome: 'success', target: { type: 'user', id: userId }, personId: userId, data: { sessions } });
+    return sessions;
+  });
+}
+
+/**
+ * Ends everything that lets somebody in as this person, inside a transaction of the caller's: after a disabled account, a changed or reset
+ * password. `exceptSession` is the id of a session that goes on, with what is bound to it.
+ */
+export async function endAccess(
+  deps: Omit<SessionCommandDeps, 'transact'>,
+  userId: string,
+  sql: Sql,
+  { exceptSession }: { exceptSession?: string | undefined } = {},
+): Promise<number> {
+  await lockGrantsOf(sql, userId);
+  const uids = (await sessionUidsOf(sql, userId)).filter((uid) => uid !== exceptSession);
+  const ended = await endIn(deps, sql, userId, uids, { offlineToo: true });
+  if (exceptSession === undefined) await deleteGrantsOf(sql, userId);
+  return ended.length;
+}
+
+/** Takes back what a client, or every client, holds of a person, and forgets that the person agreed to it. */
+export async function withdrawGrants(deps: SessionCommandDeps, scope: Scope, userId: string, clientId?: string): Promise<number> {
+  return deps.transact(scope, async ({ sql, record }) => {
+    await lockGrantsOf(sql, userId);
+    const grants = await deleteGrantsOf(sql, userId, clientId);
+    const consents = await deleteConsents(sql, userId, clientId);
+    const target = clientId === undefined ? { type: 'user', id: userId } : { type: 'client', id: clientId };
+    record({ type: 'consent.withdrawn', outcome: 'success', target, personId: userId, data: { userId, grants, consents } });
+    return grants + consents;
+  });
+}
+
+async function endIn(
+  deps: Omit<SessionCommandDeps, 'transact'>,
+  sql: Sql,
+  userId: string,
+  ids: readonly string[],
+  { offlineToo = false }: EndOptions,
+): Promise<SessionRecord[]> {
+  await lockGrantsOf(sql, userId);
+  const rows = (await deleteSessions(sql, ids)).filter((row) => row.user_id === userId);
+  const records = [...groupByUid(rows).values()].map((group) => recordsOf(deps, group));
+  const keys = records.flatMap(({ issuer, clients }) =>
+    clients.flatMap(({ grantId, offline }) =>
+      grantId !== undefined && (offlineToo || !offline) ? deps.keyOf(issuer, 'Grant', grantId) : [],
+    ),
+  );
+  await deleteGrants(sql, keys);
+  for (const { issuer, clients } of records)
+    for (const { clientId, sid } of clients) if (sid !== '') await queueNotice(deps, { issuer, clientId, userId, sid }, sql);
+  return records;
+}
+
+/** One job a relying party: a slow one holds up nobody. */
+export const queueNotice = (deps: { jobs: Pick<Jobs, 'add'> }, notice: LogoutNotice, sql?: Sql): Promise<void> =>
+  deps.jobs.add({ name: NOTIFY_JOB, payload: notice, maxAttempts: 8, key: `${NOTIFY_JOB}:${notice.clientId}:${notice.sid}` }, sql);
+
+function groupByUid(rows: readonly SessionRow[]): Map<string, SessionRow[]> {
+  const groups = new Map<string, SessionRow[]>();
+  for (const row of rows) groups.set(row.uid, [...(groups.get(row.uid) ?? []), row]);
+  return groups;
+}

@@ -1,0 +1,146 @@
+import { Type } from '@sinclair/typebox';
+import type { Scope } from '../../core/scope.ts';
+import { ID, ID_PARAMS, type Route, route } from '../../http/route.ts';
+import { endSessions, type SessionCommandDeps, withdrawGrants } from './commands.ts';
+import { checkPerson, findSession, listGrants, listSessions, type SessionQueryDeps, sessionNotFound } from './queries.ts';
+import { ENDED, GRANT, grantView, SESSION, viewOf } from './schema.ts';
+
+export type PersonRouteDeps = SessionQueryDeps & SessionCommandDeps;
+
+const SESSIONS = Type.Object({ items: Type.Array(SESSION), nextCursor: Type.Null() });
+const GRANTS = Type.Object({ items: Type.Array(GRANT), nextCursor: Type.Null() });
+const SID = Type.String({ pattern: '^[A-Za-z0-9_.~:-]{1,256}$' });
+const CLIENT_ID = Type.String({ pattern: '^[A-Za-z0-9_.~-]{1,64}$' });
+
+/** A person's sessions and what applications hold of them: for administrators of the home tenant, and for the person. */
+export function personRoutes(deps: PersonRouteDeps): Route[] {
+  const load = (scope: Scope, { id }: { id: string }): Promise<void> => checkPerson(deps, scope, id);
+  const tag = 'People';
+  return [
+    route('GET /api/users/{id}/sessions', {
+      summary: "List a person's sessions",
+      tag,
+      access: 'sessions.read',
+      params: ID_PARAMS,
+      reply: SESSIONS,
+      load,
+      handle: (scope, { params }) => sessionsOf(deps, scope, params.id),
+    }),
+    route('DELETE /api/users/{id}/sessions', {
+      summary: "End all of a person's sessions",
+      tag,
+      access: 'sessions.write',
+      params: ID_PARAMS,
+      reply: ENDED,
+      load,
+      handle: async (scope, { params }) => ({ ended: await endAll(deps, scope, params.id) }),
+    }),
+    route('DELETE /api/users/{id}/sessions/{sid}', {
+      summary: "End one of a person's sessions",
+      tag,
+      access: 'sessions.write',
+      params: Type.Object({ id: ID, sid: SID }),
+      reply: ENDED,
+      load,
+      handle: async (scope, { params }) => ({ ended: await endOne(deps, scope, params.id, params.sid) }),
+    }),
+    route('GET /api/users/{id}/grants', {
+      summary: 'List what applications hold of a person',
+      tag,
+      access: 'sessions.read',
+      params: ID_PARAMS,
+      reply: GRANTS,
+      load,
+      handle: (_scope, { params }) => grantsOf(deps, params.id),
+    }),
+    route('DELETE /api/users/{id}/grants', {
+      summary: 'Take back what every application holds of a person',
+      tag,
+      access: 'sessions.write',
+      params: ID_PARAMS,
+      reply: ENDED,
+      load,
+      handle: async (scope, { params }) => ({ ended: await withdrawGrants(deps, scope, params.id) }),
+    }),
+    route('DELETE /api/users/{id}/grants/{client_id}', {
+      summary: 'Take back what one application holds of a person',
+      tag,
+      access: 'sessions.write',
+      params: Type.Object({ id: ID, client_id: CLIENT_ID }),
+      reply: ENDED,
+      load,
+      handle: async (scope, { params }) => ({ ended: await withdrawGrants(deps, scope, params.id, params.client_id) }),
+    }),
+    ...ownRoutes(deps),
+  ];
+}
+
+function ownRoutes(deps: PersonRouteDeps): Route[] {
+  const tag = 'Own account';
+  return [
+    route('GET /api/me/sessions', {
+      summary: 'List your sessions',
+      tag,
+      access: 'account',
+      reply: SESSIONS,
+      handle: (scope) => sessionsOf(deps, scope, personOf(scope)),
+    }),
+    route('DELETE /api/me/sessions', {
+      summary: 'End your sessions, this one apart',
+      tag,
+      access: 'account',
+      reply: ENDED,
+      handle: async (scope) => ({ ended: await endAll(deps, scope, personOf(scope), scope.session?.sid) }),
+    }),
+    route('DELETE /api/me/sessions/{sid}', {
+      summary: 'End one of your sessions',
+      tag,
+      access: 'account',
+      params: Type.Object({ sid: SID }),
+      reply: ENDED,
+      handle: async (scope, { params }) => ({ ended: await endOne(deps, scope, personOf(scope), params.sid) }),
+    }),
+    route('GET /api/me/grants', {
+      summary: 'List what applications hold of you',
+      tag,
+      access: 'account',
+      reply: GRANTS,
+      handle: (scope) => grantsOf(deps, personOf(scope)),
+    }),
+    route('DELETE /api/me/grants/{client_id}', {
+      summary: 'Take back what one application holds of you',
+      tag,
+      access: 'account',
+      params: Type.Object({ client_id: CLIENT_ID }),
+      reply: ENDED,
+      handle: async (scope, { params }) => ({ ended: await withdrawGrants(deps, scope, personOf(scope), params.client_id) }),
+    }),
+  ];
+}
+
+/** `access: 'account'` lets nobody else in. */
+function personOf(scope: Scope): string {
+  if (scope.actor.type !== 'user') throw new TypeError('only a person has an account');
+  return scope.actor.id;
+}
+
+async function sessionsOf(deps: PersonRouteDeps, scope: Scope, userId: string) {
+  return { items: (await listSessions(deps, userId)).map((session) => viewOf(session, scope.session?.sid)), nextCursor: null };
+}
+
+async function grantsOf(deps: PersonRouteDeps, userId: string) {
+  return { items: (await listGrants(deps, userId)).map(grantView), nextCursor: null };
+}
+
+async function endAll(deps: PersonRouteDeps, scope: Scope, userId: string, exceptSid?: string): Promise<number> {
+  const sessions = await listSessions(deps, userId);
+  const ending = sessions.filter(({ clients }) => exceptSid === undefined || !clients.some(({ sid }) => sid === exceptSid));
+  const ids = ending.map(({ id }) => id);
+  return ids.length === 0 ? 0 : endSessions(deps, scope, userId, ids);
+}
+
+async function endOne(deps: PersonRouteDeps, scope: Scope, userId: string, name: string): Promise<number> {
+  const session = await findSession(deps, name);
+  if (session?.userId !== userId) throw sessionNotFound();
+  return endSessions(deps, scope, userId, [session.id]);
+}

@@ -1,0 +1,145 @@
+/** Sessions, grants and the state of tokens: what the protocol stored, looked at from outside of it. Keys are hashes, see oidc/storage-key.ts. */
+import type { Database, Sql } from '../../infra/postgres.ts';
+
+export interface SessionRow {
+  id: string;
+  uid: string;
+  user_id: string;
+  payload: SessionPayload;
+  sealed: Buffer | null;
+  created_at: Date;
+  seen_at: Date;
+  expires_at: Date;
+}
+
+export interface SessionPayload {
+  uid?: string;
+  acr?: string;
+  amr?: string[];
+  loginTs?: number;
+  authorizations?: Record<string, { sid?: string; grantId?: string; persistsLogout?: boolean }>;
+}
+
+// One row a session: the newest id's, with what every row of the session was given.
+const sessionsWhere = (condition: string): string => `
+  select distinct on (n.uid) n.id, n.uid, n.user_id, n.sealed, f.created_at, f.seen_at, n.expires_at,
+    n.payload || jsonb_build_object('authorizations', coalesce(f.authorizations, '{}')) as payload
+  from oidc_sessions n
+  join lateral (select min(t.created_at) as created_at, max(t.seen_at) as seen_at,
+    (select jsonb_object_agg(a.key, a.value order by s.created_at, s.id) from oidc_sessions s, jsonb_each(s.payload -> 'authorizations') a
+      where s.uid = n.uid and s.user_id = n.user_id) as authorizations
+    from oidc_sessions t where t.uid = n.uid and t.user_id = n.user_id) f on true
+  where n.user_id is not null and n.expires_at > clock_timestamp() and ${condition}
+  order by n.uid, n.created_at desc, n.id`;
+
+const OF_USER = { name: 'sessions-of-user', text: sessionsWhere('n.user_id = $1') };
+const BY_NAME = { name: 'session-by-name', text: sessionsWhere('(n.uid = $1 or n.sids @> array[$1])') };
+const BY_UID = { name: 'session-by-uid', text: sessionsWhere('n.uid = $1') };
+
+export const findSessionsOf = (db: Database, userId: string): Promise<SessionRow[]> => db.query<SessionRow>(OF_USER, [userId]);
+
+/** By the session's own id, or by a `sid` that a client's tokens carry. */
+export const findSessionByName = async (db: Database, name: string): Promise<SessionRow | undefined> =>
+  (await db.query<SessionRow>(BY_NAME, [name]))[0];
+
+export const findSessionByUid = async (db: Database, uid: string): Promise<SessionRow | undefined> =>
+  (await db.query<SessionRow>(BY_UID, [uid]))[0];
+
+/** Deletes the sessions and answers what they had been given. Grants are to be locked before, see `lockGrantsOf`. */
+export async function deleteSessions(sql: Sql, uids: readonly string[]): Promise<SessionRow[]> {
+  if (uids.length === 0) return [];
+  return sql<SessionRow>('oidc_sessions').whereIn('uid', uids).delete().returning('*');
+}
+
+/** Everything that changes grants locks them first, in one order: whatever hangs on them comes after. */
+export async function lockGrantsOf(sql: Sql, userId: string): Promise<void> {
+  await sql('oidc_grants').where({ user_id: userId }).orderBy('id').forUpdate().select('id');
+}
+
+/** Every token of a grant goes with it. */
+export const deleteGrants = async (sql: Sql, keys: readonly string[]): Promise<number> =>
+  keys.length === 0 ? 0 : sql('oidc_grants').whereIn('id', keys).delete();
+
+export const deleteGrantsOf = (sql: Sql, userId: string, clientId?: string): Promise<number> =>
+  sql('oidc_grants')
+    .where({ user_id: userId, ...(clientId === undefined ? {} : { client_id: clientId }) })
+    .delete();
+
+export const sessionUidsOf = async (sql: Sql, userId: string): Promise<string[]> =>
+  (await sql<SessionRow>('oidc_sessions').where({ user_id: userId }).distinct('uid')).map(({ uid }) => uid);
+
+export const deleteConsents = (sql: Sql, userId: string, clientId?: string): Promise<number> =>
+  sql('consents')
+    .where({ user_id: userId, ...(clientId === undefined ? {} : { client_id: clientId }) })
+    .delete();
+
+export interface GrantRow {
+  client_id: string;
+  scope: string | null;
+  resources: Record<string, string> | null;
+  agreed_at: Date | null;
+  first_at: Date;
+  expires_at: Date;
+  offline: boolean;
+}
+
+const GRANTS = {
+  name: 'grants-of-user',
+  text: `select g.client_id, min(g.created_at) as first_at, max(g.expires_at) as expires_at, c.scope, c.resources, c.granted_at as agreed_at,
+      bool_or(exists (select from oidc_objects o where o.grant_id = g.id and o.model = 'RefreshToken' and not o.payload ? 'expiresWithSession')) as offline
+    from oidc_grants g left join consents c on c.user_id = g.user_id and c.client_id = g.client_id
+    where g.user_id = $1 and g.expires_at > clock_timestamp() group by g.client_id, c.scope, c.resources, c.granted_at order by g.client_id`,
+};
+
+/** What each client holds of a person. */
+export const findGrantsOf = (db: Database, userId: string): Promise<GrantRow[]> => db.query<GrantRow>(GRANTS, [userId]);
+
+export const findHomeTenant = async (db: Database, userId: string): Promise<string | undefined> =>
+  (await db.query<{ home: string }>({ name: 'home-of-user', text: 'select home_tenant_id as home from users where id = $1' }, [userId]))[0]
+    ?.home;
+
+export interface TokenStateRow {
+  revoked: boolean;
+  client: { enabled: boolean; tenantId: string; permissions: string[] } | null;
+  grant: { userId: string; clientId: string } | null;
+  session: { userId: string; grantIds: (string | null)[] } | null;
+  user_status: string | null;
+  tenant: { type: string; status: string } | null;
+  membership_roles: string[] | null;
+}
+
+const STATE = {
+  name: 'token-state',
+  text: `select
+    exists (select from revoked_tokens where jti = $1) as revoked,
+    client_for_protocol($2) as client,
+    (select jsonb_build_object('userId', user_id, 'clientId', client_id) from oidc_grants where id = $3 and expires_at > clock_timestamp()) as grant,
+    (select jsonb_build_object('userId', min(user_id::text), 'grantIds', jsonb_agg(payload -> 'authorizations' -> $2 ->> 'grantId'))
+      from oidc_sessions where uid = $4 and user_id is not null and expires_at > clock_timestamp() having count(*) > 0) as session,
+    (select status from users where id = $5) as user_status,
+    (select jsonb_build_object('type', type, 'status', status) from tenants where id = $6) as tenant,
+    (select to_jsonb(m.roles) from memberships_of($5) m where m.tenant_id = $6) as membership_roles`,
+};
+
+export interface TokenStateQuestion {
+  jti: string;
+  clientId: string;
+  grantKey: string | null;
+  sessionKey: string | null;
+  userId: string | null;
+  tenantId: string | null;
+}
+
+/** Everything that a token's life depends on, in one statement. */
+export async function readTokenState(db: Database, question: TokenStateQuestion): Promise<TokenStateRow> {
+  const { jti, clientId, grantKey, sessionKey, userId, tenantId } = question;
+  const [row] = await db.query<TokenStateRow>(STATE, [jti, clientId, grantKey, sessionKey, userId, tenantId]);
+  return row!;
+}
+
+/** Remembers that a JWT was taken back, until it has expired anyway; with its grant, where it has one. */
+export async function revokeToken(db: Database, jti: string, expiresAtSeconds: number, grantKey: string | null): Promise<void> {
+  const text = `with gone as (delete from oidc_grants where id = $3)
+    insert into revoked_tokens (jti, expires_at) values ($1, to_timestamp($2)) on conflict do nothing`;
+  await db.query({ name: 'token-revoke', text }, [jti, expiresAtSeconds, grantKey]);
+}
