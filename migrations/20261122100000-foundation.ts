@@ -39,7 +39,7 @@ export async function up(knex: Knex): Promise<void> {
 
     create table tenants (
       id uuid primary key,
-      slug text not null unique check (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+      slug text not null unique check (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9]|)$'),
       name text not null,
       type text not null check (type in ('root', 'personal', 'team', 'enterprise')),
       status text not null default 'active' check (status in ('active', 'suspended', 'deleted')),
