@@ -1,0 +1,62 @@
+import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
+import type { Note } from '../core/messages/catalogue.ts';
+import type { Scope } from '../core/scope.ts';
+import type { AuditLog, Transact, Work } from '../features/audit/index.ts';
+import type { Passwords } from '../features/credentials/passwords.ts';
+import { wordsOf } from '../features/credentials/policy.ts';
+import type { Limits } from '../infra/limits.ts';
+import type { Mail } from '../infra/mail.ts';
+import type { Database, Sql } from '../infra/postgres.ts';
+import type { SecretBox } from '../infra/secret-box.ts';
+import type { Codes } from './codes.ts';
+import type { Refusal } from './engine.ts';
+import type { Journey } from './journey.ts';
+import type { JourneyRow } from './journey-store.ts';
+import type { LoginMethod } from './method.ts';
+import type { LoginPolicy } from './next-step.ts';
+import { tenantWords } from './people-store.ts';
+import type { TenantLoginSettings } from './policy.ts';
+
+/** What the steps beside a proof work with. */
+export interface FlowDeps {
+  db: Database;
+  clock: Clock;
+  box: SecretBox;
+  limits: Limits;
+  audit: AuditLog;
+  transact: Transact;
+  passwords: Passwords;
+  codes: Codes;
+  methods: readonly LoginMethod[];
+  queueMail(mail: Mail, sql?: Sql): Promise<void>;
+  /** Ends the person's sessions and the grants and tokens that hang on them, in the transaction of `work`; `exceptSession` is a session's uid. */
+  endAccess(work: Work, userId: string, options?: { exceptSession?: string | undefined }): Promise<void>;
+}
+
+/** Where somebody stands, and what is asked of them. */
+export interface Position {
+  scope: Scope;
+  journey: Journey;
+  settings: TenantLoginSettings;
+  policy: LoginPolicy;
+  row: JourneyRow;
+  locale: string;
+  /** The page of the journey, for mails; without a secret. */
+  url: string;
+}
+
+/** Fields to mend, a refusal, or the journey as it now stands. */
+export type Progress = { errors: Readonly<Record<string, Note>> } | Refusal | { journey: Journey };
+
+/** The step was taken in another window, or is not this journey's: show where it stands. Thrown, so that the transaction is taken back. */
+export const stepInvalid = (): AppError => new AppError('auth.step_invalid', 409, 'This step is not the next one');
+
+/** Words that would make a password of this person guessable. */
+export async function aboutPerson(
+  deps: Pick<FlowDeps, 'db'>,
+  tenantId: string,
+  person: { email?: string | undefined; givenName?: string | undefined; familyName?: string | undefined; username?: string | undefined },
+): Promise<string[]> {
+  return wordsOf(person.email, person.givenName, person.familyName, person.username, ...(await tenantWords(deps.db, tenantId)));
+}

@@ -1,0 +1,119 @@
+import type { Database, Sql } from '../infra/postgres.ts';
+import type { Account, StoredCredential } from './method.ts';
+
+export interface Person {
+  id: string;
+  active: boolean;
+  email: string | undefined;
+  emailVerified: boolean;
+  givenName: string | undefined;
+  familyName: string | undefined;
+  locale: string | undefined;
+}
+
+interface PersonRow {
+  id: string;
+  active: boolean;
+  email: string | null;
+  verified: boolean;
+  given_name: string | null;
+  family_name: string | null;
+  locale: string | null;
+}
+
+const PERSON = `select u.id, u.status = 'active' and t.status = 'active' as active, u.email, u.email_verified_at is not null as verified, u.given_name, u.family_name, u.locale
+  from users u join tenants t on t.id = u.home_tenant_id where`;
+
+const personOf = (row: PersonRow | undefined): Person | undefined =>
+  row && {
+    id: row.id,
+    active: row.active,
+    email: row.email ?? undefined,
+    emailVerified: row.verified,
+    givenName: row.given_name ?? undefined,
+    familyName: row.family_name ?? undefined,
+    locale: row.locale ?? undefined,
+  };
+
+export async function findPersonByEmail(db: Database, key: string): Promise<Person | undefined> {
+  const [row] = await db.query<PersonRow>({ name: 'login-person-by-email', text: `${PERSON} u.email_key = $1` }, [key]);
+  return personOf(row);
+}
+
+export async function findPerson(db: Database, id: string): Promise<Person | undefined> {
+  const [row] = await db.query<PersonRow>({ name: 'login-person', text: `${PERSON} u.id = $1` }, [id]);
+  return personOf(row);
+}
+
+/** The person as methods see it, read in the transaction that is about to change it; the row is held until then. */
+export async function lockAccount(sql: Sql, id: string): Promise<Account | undefined> {
+  const { rows } = await sql.raw<{ rows: (PersonRow & { home_tenant_id: string })[] }>(
+    `select u.id, u.home_tenant_id, u.status = 'active' and t.status = 'active' as active, u.email, u.email_verified_at is not null as verified
+     from users u join tenants t on t.id = u.home_tenant_id where u.id = ? for no key update of u`,
+    [id],
+  );
+  const row = rows[0];
+  if (!row) return undefined;
+  const found = await sql.raw<{ rows: StoredCredential[] }>('select id, type, data, version from credentials where user_id = ?', [id]);
+  return {
+    id: row.id,
+    homeTenantId: row.home_tenant_id,
+    active: row.active,
+    email: row.email ?? undefined,
+    emailVerified: row.verified,
+    credentials: found.rows,
+  };
+}
+
+export interface NewPerson {
+  id: string;
+  tenantId: string;
+  email: string;
+  emailKey: string;
+  givenName: string | undefined;
+  familyName: string | undefined;
+  locale: string | undefined;
+  at: Date;
+}
+
+/** Adds a person with a proven address, at home in the tenant and a member of it. Answers false where the address is taken. */
+export async function addPerson(sql: Sql, person: NewPerson): Promise<boolean> {
+  const { rows } = await sql.raw<{ rows: unknown[] }>(
+    `insert into users (id, home_tenant_id, email, email_key, email_verified_at, given_name, family_name, locale, created_at, updated_at)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (email_key) do nothing returning 1`,
+    [
+      person.id,
+      person.tenantId,
+      person.email,
+      person.emailKey,
+      person.at,
+      person.givenName ?? null,
+      person.familyName ?? null,
+      person.locale ?? null,
+      person.at,
+      person.at,
+    ],
+  );
+  if (rows.length === 0) return false;
+  await sql.raw('insert into memberships (tenant_id, user_id) values (?, ?)', [person.tenantId, person.id]);
+  return true;
+}
+
+/** The address counts as proven from now on, unless it was changed since the code was sent. */
+export async function markEmailVerified(sql: Sql, userId: string, emailKey: string, at: Date): Promise<boolean> {
+  const { rows } = await sql.raw<{ rows: unknown[] }>(
+    `update users set email_verified_at = coalesce(email_verified_at, ?), updated_at = ?, version = version + 1
+     where id = ? and email_key = ? returning 1`,
+    [at, at, userId, emailKey],
+  );
+  return rows.length === 1;
+}
+
+/** The tenant's name and slug: words that do not make a password. */
+export async function tenantWords(db: Database, tenantId: string): Promise<string[]> {
+  const rows = await db.query<{ name: string; slug: string }>(
+    { name: 'login-tenant-words', text: 'select name, slug from tenants where id = $1' },
+    [tenantId],
+  );
+  return rows.flatMap(({ name, slug }) => [name, slug]);
+}

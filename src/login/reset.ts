@@ -1,0 +1,80 @@
+import { epochSeconds } from '../core/clock.ts';
+import { setPassword } from '../features/credentials/commands.ts';
+import { addressKey, RULES } from '../infra/limits.ts';
+import { limited } from './engine.ts';
+import { aboutPerson, type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
+import { emailKey, parseEmail } from './identifiers.ts';
+import { freshState, type Journey } from './journey.ts';
+import { deleteJourneysOf, saveJourney } from './journey-store.ts';
+import { tellPasswordChanged } from './password-mail.ts';
+import { lockAccount, markEmailVerified } from './people-store.ts';
+import { openRecipient, sealRecipient } from './sealed-data.ts';
+import { awaitCode, countSending } from './send-code.ts';
+
+/** Has a code sent to the address if it has an account; the answer is the same if it has none. */
+export async function startReset(deps: FlowDeps, at: Position, input: { email: string }): Promise<Progress> {
+  const held = await limited(() => deps.limits.consume(RULES.resetByAddress, addressKey(at.scope.request.address)));
+  if (held) return held;
+  const email = parseEmail(input.email);
+  if (!email) return { errors: { email: 'email.invalid' } };
+  const busy = await countSending(deps, at.scope, 'reset', email);
+  if (busy) return busy;
+  const { id, version } = at.journey;
+  const next: Journey = { id, version, ...freshState(), pending: 'reset', sealed: sealRecipient(deps.box, id, email) };
+  return { journey: await awaitCode(deps, at, next, 'reset', email, [{ type: 'password_reset.started', outcome: 'success' }]) };
+}
+
+/** Sends another code to the address of the reset. */
+export async function resendResetCode(deps: FlowDeps, at: Position): Promise<Progress> {
+  const email = at.journey.pending === 'reset' ? openRecipient(deps.box, at.journey) : undefined;
+  if (!email) throw stepInvalid();
+  const busy = await countSending(deps, at.scope, 'reset', email);
+  return busy ?? { journey: await awaitCode(deps, at, at.journey, 'reset', email, []) };
+}
+
+/**
+ * The right code sets the new password and, in the same transaction, ends every session and grant of the person. The journey goes on with
+ * the password as its one proof: a second factor is asked for as at any sign-in (ASVS 6.4.3).
+ */
+export async function finishReset(deps: FlowDeps, at: Position, input: { code: string; password: string }): Promise<Progress> {
+  const email = at.journey.pending === 'reset' ? openRecipient(deps.box, at.journey) : undefined;
+  if (!email) throw stepInvalid();
+  const fault = await deps.passwords.judge(input.password, await aboutPerson(deps, at.scope.tenantId, { email }));
+  if (fault) return { errors: { new_password: fault } };
+  const binding = { purpose: 'reset', journeyId: at.journey.id, recipient: emailKey(email) } as const;
+  const held = await limited(() => deps.codes.countTry(binding));
+  if (held) {
+    await deps.audit.append(at.scope, { type: 'password_reset.refused', outcome: 'failure', reason: 'limit.code' });
+    return held;
+  }
+  const hash = await deps.passwords.hash(input.password);
+  const now = deps.clock.now();
+  const next = await deps.transact(at.scope, async (work): Promise<Journey | undefined> => {
+    const { userId } = (await deps.codes.consume(work.sql, binding, input.code)) ?? {};
+    const account = userId === undefined ? undefined : await lockAccount(work.sql, userId);
+    if (!account?.active || !(await markEmailVerified(work.sql, account.id, binding.recipient, now))) return undefined;
+    await setPassword(deps, work, { userId: account.id, hash, reason: 'reset' });
+    await deps.endAccess(work, account.id);
+    await deleteJourneysOf(work.sql, account.id, at.journey.id);
+    await tellPasswordChanged(deps, work, at, email);
+    const { id, version } = at.journey;
+    const journey: Journey = {
+      id,
+      version,
+      accountId: account.id,
+      proofs: [{ methodId: 'password', factor: 'knowledge', amr: ['pwd'], at: epochSeconds(now) }],
+      demands: [],
+      secondFactors: deps.methods.filter((method) => !method.first && method.enrolled(account)).map((method) => method.id),
+    };
+    if (!(await saveJourney(work.sql, journey, at.row))) throw stepInvalid();
+    const about = { target: { type: 'user', id: account.id }, personId: account.id };
+    work.record({ ...about, type: 'password_reset.completed', outcome: 'success' });
+    return { ...journey, version: version + 1 };
+  });
+  if (!next) {
+    await deps.audit.append(at.scope, { type: 'password_reset.refused', outcome: 'failure', reason: 'code.wrong' });
+    return { errors: { code: 'code.wrong' } };
+  }
+  await deps.codes.forgetTries(binding);
+  return { journey: next };
+}

@@ -1,0 +1,202 @@
+/** Which page shows where a journey stands. Each is drawn from what is stored, so going back or reloading never loses the way. */
+import type { Context } from 'koa';
+import type { Note } from '../core/messages/catalogue.ts';
+import { showCommonPage, type View } from '../http/view.ts';
+import type { Interaction } from '../oidc/interaction.ts';
+import type { Refusal } from './engine.ts';
+import type { Position } from './flow.ts';
+import type { Step } from './next-step.ts';
+import { type ConsentPage, showLoginPage } from './views/pages.ts';
+
+export interface Screen {
+  ctx: Context;
+  view: View;
+  interaction: Interaction;
+  at: Position;
+  csrf: string;
+  minLength: number;
+  /** The address a code went to, where one did. */
+  recipient?: string | undefined;
+  /** Whoever is signing in or signed in. */
+  person?: { name?: string | undefined; email?: string | undefined } | undefined;
+  /** Mail can be sent, so accounts can be made and passwords reset. */
+  mail: boolean;
+}
+
+/** What went wrong with what was typed, and what was typed, to be shown again; never a password. */
+export interface Again {
+  errors?: Readonly<Record<string, Note>>;
+  alert?: Note;
+  notice?: Note;
+  typed?: Readonly<Record<string, string>>;
+}
+
+const UNPROCESSABLE = 422;
+
+const base = ({ interaction, at, csrf }: Screen, again: Again) => ({
+  locale: at.locale,
+  csrf,
+  client: { name: interaction.client.name, logoUri: interaction.client.logoUri },
+  alert: again.alert,
+  errors: again.errors,
+  notice: again.notice,
+});
+
+const optionsOf = ({ interaction }: Screen, again: Again) => ({
+  status: again.errors || again.alert ? UNPROCESSABLE : 200,
+  formAction: interaction.redirectOrigin ? [interaction.redirectOrigin] : [],
+});
+
+const pathOf = ({ interaction }: Screen, below = ''): string => `/login/${interaction.uid}${below}`;
+
+export function showSignIn(screen: Screen, again: Again = {}): void {
+  const hint = screen.interaction.params['login_hint'];
+  const login = again.typed?.['login'] ?? (typeof hint === 'string' ? hint.slice(0, 320) : undefined);
+  showLoginPage(
+    screen.ctx,
+    screen.view,
+    'login',
+    {
+      ...base(screen, again),
+      action: pathOf(screen),
+      login,
+      registerUrl: screen.mail && screen.at.settings.registration ? pathOf(screen, '/register') : undefined,
+      resetUrl: screen.mail ? pathOf(screen, '/reset') : undefined,
+      canCancel: true,
+    },
+    optionsOf(screen, again),
+  );
+}
+
+export function showRegistration(screen: Screen, again: Again = {}): void {
+  const { typed } = again;
+  showLoginPage(
+    screen.ctx,
+    screen.view,
+    'register',
+    {
+      ...base(screen, again),
+      email: typed?.['email'],
+      givenName: typed?.['given_name'],
+      familyName: typed?.['family_name'],
+      loginUrl: pathOf(screen, '?page=sign-in'),
+      minLength: screen.minLength,
+    },
+    optionsOf(screen, again),
+  );
+}
+
+export function showResetRequest(screen: Screen, again: Again = {}): void {
+  const data = { ...base(screen, again), email: again.typed?.['email'], loginUrl: pathOf(screen, '?page=sign-in') };
+  showLoginPage(screen.ctx, screen.view, 'reset-request', data, optionsOf(screen, again));
+}
+
+/** The page of a step that is not over; `done` and `unreachable` have none. */
+export function showStep(screen: Screen, step: Step, again: Again = {}): void {
+  const { ctx, view, at } = screen;
+  const page = { ...base(screen, again), action: pathOf(screen) };
+  const options = optionsOf(screen, again);
+  switch (step.name) {
+    case 'prove':
+      showSignIn(screen, again);
+      return;
+    case 'enter_code': {
+      const changeUrl = step.purpose === 'register' ? pathOf(screen, '/register') : undefined;
+      showLoginPage(ctx, view, 'verify-email', { ...page, email: screen.recipient ?? '', changeUrl }, options);
+      return;
+    }
+    case 'reset_password': {
+      const loginUrl = pathOf(screen, '?page=sign-in');
+      showLoginPage(ctx, view, 'reset-code', { ...page, email: screen.recipient, loginUrl, minLength: screen.minLength }, options);
+      return;
+    }
+    case 'change_password': {
+      const notYouUrl = pathOf(screen, '/restart');
+      showLoginPage(
+        ctx,
+        view,
+        'change-password',
+        { ...page, email: screen.person?.email, notYouUrl, minLength: screen.minLength },
+        options,
+      );
+      return;
+    }
+    default:
+      throw new Error(`The step ${step.name} has no page in ${at.row.kind} journeys`);
+  }
+}
+
+export function showSelectAccount(screen: Screen): void {
+  showLoginPage(
+    screen.ctx,
+    screen.view,
+    'select-account',
+    { ...base(screen, {}), action: pathOf(screen), account: screen.person ?? {} },
+    optionsOf(screen, {}),
+  );
+}
+
+/** What an application asks for, in words; `nameOf` knows what resources call themselves and their scopes. */
+export async function showConsent(screen: Screen, nameOf: ResourceNames): Promise<void> {
+  const { interaction } = screen;
+  const { oidcScopes = [], resourceScopes = {}, offline = false } = interaction.missing ?? {};
+  const resources: ConsentPage['resources'] = await Promise.all(
+    Object.entries(resourceScopes).map(async ([identifier, scopes]) => {
+      const known = await nameOf(identifier);
+      const describe = (name: string) => ({ name, description: known?.scopes.find((scope) => scope.name === name)?.description });
+      return { name: known?.name ?? identifier, scopes: scopes.map(describe) };
+    }),
+  );
+  showLoginPage(
+    screen.ctx,
+    screen.view,
+    'consent',
+    {
+      ...base(screen, {}),
+      action: pathOf(screen),
+      client: { name: interaction.client.name, logoUri: interaction.client.logoUri },
+      account: screen.person ?? {},
+      notYouUrl: pathOf(screen, '?page=sign-in'),
+      scopes: oidcScopes,
+      resources,
+      offline,
+      redirectHost: hostOf(interaction.params['redirect_uri']),
+    },
+    optionsOf(screen, {}),
+  );
+}
+
+export type ResourceNames = (
+  identifier: string,
+) => Promise<{ name: string; scopes: readonly { name: string; description?: string | undefined }[] } | undefined>;
+
+/** Too many attempts, an account that may not be made: pages without a form. */
+export function showRefusal(
+  { ctx, view, at, interaction }: Pick<Screen, 'ctx' | 'view' | 'at' | 'interaction'>,
+  { refused, status, retryAfterSeconds }: Refusal,
+): void {
+  if (status === 429) {
+    ctx.set('retry-after', String(retryAfterSeconds ?? 1));
+    showCommonPage(
+      ctx,
+      view,
+      'limited',
+      { locale: at.locale, retryAfterSeconds: retryAfterSeconds ?? 1, retryUrl: `/login/${interaction.uid}` },
+      { status },
+    );
+    return;
+  }
+  const title = refused === 'registration.closed' ? 'register.closed' : 'error.request';
+  showCommonPage(
+    ctx,
+    view,
+    'message',
+    { locale: at.locale, title, link: { href: `/login/${interaction.uid}?page=sign-in`, text: 'reset.back' } },
+    { status },
+  );
+}
+
+function hostOf(uri: unknown): string | undefined {
+  if (typeof uri !== 'string' || !URL.canParse(uri)) return undefined;
+  return new URL(uri).host || undefined;
+}
