@@ -1,4 +1,5 @@
 import { stopTestCluster } from './support/database.ts';
+import { checkViolations } from './support/openapi-guard.ts';
 import { reportSkips } from './support/skip.ts';
 
 export { skip } from './support/skip.ts';
@@ -9,5 +10,6 @@ export const mochaHooks = {
     this.timeout(60_000);
     await stopTestCluster();
     reportSkips();
+    checkViolations();
   },
 };

@@ -21,9 +21,7 @@ export function misdirected(
   if ((request.headers.accept ?? '').includes('text/html')) {
     response.setHeader('content-type', 'text/html; charset=utf-8');
     response.setHeader('content-security-policy', pageCsp());
-    response.end(
-      request.method === 'HEAD' ? '' : view.render('misdirected', { host: asked, issuer: baseIssuer, setting: 'ISSUER' } as never),
-    );
+    response.end(view.render('misdirected', page));
     return;
   }
   const error = new AppError('host.unknown', 421, 'This server does not answer to that host', {

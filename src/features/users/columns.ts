@@ -1,0 +1,131 @@
+import { isDeepStrictEqual } from 'node:util';
+import { invalidInput } from '../../core/errors.ts';
+import { mergePatch } from '../../http/merge-patch.ts';
+import { emailKey, nameErrors, phoneNumber, usernameKey } from './names.ts';
+import type { AttributeValue, UserColumns, UserRow } from './store.ts';
+
+export interface NewUser {
+  username?: string;
+  email?: string;
+  emailVerified?: boolean;
+  phone?: string;
+  phoneVerified?: boolean;
+  password?: string;
+  passwordMustChange?: boolean;
+  givenName?: string;
+  familyName?: string;
+  locale?: string;
+  status?: 'active' | 'disabled';
+  attributes?: Record<string, AttributeValue>;
+}
+
+/** Absent stays as it is, null clears. */
+export interface UserChange {
+  username?: string | null;
+  email?: string | null;
+  emailVerified?: boolean;
+  phone?: string | null;
+  phoneVerified?: boolean;
+  password?: string;
+  passwordMustChange?: boolean;
+  givenName?: string | null;
+  familyName?: string | null;
+  locale?: string | null;
+  status?: 'active' | 'disabled';
+  attributes?: Record<string, AttributeValue>;
+  /** Merged into the attributes there are (RFC 7396): null removes one. */
+  attributesPatch?: Record<string, AttributeValue | null>;
+}
+
+/** The row of a new person. Throws 422 where a name cannot be one, or none is given. */
+export function columnsOfNew(id: string, homeTenantId: string, input: NewUser, at: Date): UserColumns {
+  const columns: UserColumns = {
+    id,
+    home_tenant_id: homeTenantId,
+    username: null,
+    username_key: null,
+    email: null,
+    email_key: null,
+    email_verified_at: null,
+    phone: null,
+    phone_verified_at: null,
+    given_name: null,
+    family_name: null,
+    locale: null,
+    status: input.status ?? 'active',
+    attributes: input.attributes ?? {},
+  };
+  return { ...columns, ...columnsOfChange(columns, input, at) };
+}
+
+type Before = Pick<UserRow, keyof UserColumns>;
+
+/** What a change means for the row. A new address or number is not verified unless the change says so. Throws 422. */
+export function columnsOfChange(before: Before, change: UserChange, at: Date): Partial<UserColumns> {
+  const errors = nameErrors(change);
+  if (errors.length > 0) throw invalidInput(errors);
+  const columns: Partial<UserColumns> = {};
+  if (change.username !== undefined) {
+    columns.username = change.username?.normalize('NFC') ?? null;
+    columns.username_key = change.username === null ? null : (usernameKey(change.username) ?? null);
+  }
+  if (change.email !== undefined) {
+    columns.email = change.email;
+    columns.email_key = change.email === null ? null : (emailKey(change.email) ?? null);
+    if (columns.email_key !== before.email_key) columns.email_verified_at = null;
+  }
+  if (change.phone !== undefined) {
+    columns.phone = change.phone === null ? null : (phoneNumber(change.phone) ?? null);
+    if (columns.phone !== before.phone) columns.phone_verified_at = null;
+  }
+  const after = { ...before, ...columns };
+  if (after.username_key === null && after.email_key === null && after.phone === null)
+    throw invalidInput([{ pointer: '', message: 'a person needs a user name, an e-mail address or a phone number' }]);
+  if (change.emailVerified !== undefined)
+    columns.email_verified_at = verifiedAt('emailVerified', change.emailVerified, after.email_key, after.email_verified_at, at);
+  if (change.phoneVerified !== undefined)
+    columns.phone_verified_at = verifiedAt('phoneVerified', change.phoneVerified, after.phone, after.phone_verified_at, at);
+  if (change.givenName !== undefined) columns.given_name = change.givenName?.normalize('NFC') ?? null;
+  if (change.familyName !== undefined) columns.family_name = change.familyName?.normalize('NFC') ?? null;
+  if (change.locale !== undefined) columns.locale = change.locale;
+  if (change.status !== undefined) columns.status = change.status;
+  if (change.attributes !== undefined) columns.attributes = change.attributes;
+  if (change.attributesPatch !== undefined) columns.attributes = mergedAttributes(before.attributes, change.attributesPatch);
+  return columns;
+}
+
+const MOST_ATTRIBUTES = 100;
+
+function mergedAttributes(before: UserRow['attributes'], patch: Record<string, AttributeValue | null>): UserRow['attributes'] {
+  const merged = mergePatch(before, patch) as UserRow['attributes'];
+  if (Object.keys(merged).length > MOST_ATTRIBUTES)
+    throw invalidInput([{ pointer: '/attributes', message: `must not have more than ${MOST_ATTRIBUTES} attributes` }]);
+  return merged;
+}
+
+function verifiedAt(field: string, verified: boolean, value: string | null, since: Date | null, at: Date): Date | null {
+  if (!verified) return null;
+  if (value === null) throw invalidInput([{ pointer: `/${field}`, message: 'there is nothing to be verified' }]);
+  return since ?? at;
+}
+
+const FIELDS: Readonly<Partial<Record<keyof UserColumns, string>>> = {
+  username: 'username',
+  email: 'email',
+  email_verified_at: 'emailVerified',
+  phone: 'phone',
+  phone_verified_at: 'phoneVerified',
+  given_name: 'givenName',
+  family_name: 'familyName',
+  locale: 'locale',
+  status: 'status',
+  attributes: 'attributes',
+};
+
+/** The names of the fields that really change; for the audit log, which holds no values. */
+export const changedFields = (before: Before, columns: Partial<UserColumns>): string[] =>
+  Object.entries(FIELDS)
+    .filter(
+      ([column]) => column in columns && !isDeepStrictEqual(columns[column as keyof UserColumns], before[column as keyof UserColumns]),
+    )
+    .map(([, field]) => field);

@@ -1,0 +1,200 @@
+import type { Clock } from '../../core/clock.ts';
+import { invalidInput, notFound } from '../../core/errors.ts';
+import { isId, newId } from '../../core/ids.ts';
+import { BUILT_IN_ROLES } from '../../core/permissions.ts';
+import type { Scope } from '../../core/scope.ts';
+import { checkIfMatch } from '../../http/etag.ts';
+import type { Sql } from '../../infra/postgres.ts';
+import type { Transact, Work } from '../audit/index.ts';
+import { changedFields, columnsOfChange, columnsOfNew, type NewUser, type UserChange } from './columns.ts';
+import { addressNeedsInvitation, asTaken, higherRights, lastAdministrator, notHome, verifiedForbidden } from './errors.ts';
+import {
+  addMembership,
+  deleteMembership,
+  deleteUser,
+  findPerson,
+  findUser,
+  hasOtherAdministrator,
+  insertUser,
+  isRootTenant,
+  membershipsOf,
+  type UserRow,
+  updateUser,
+} from './store.ts';
+
+export type { NewUser } from './columns.ts';
+
+export interface UserDeps {
+  clock: Clock;
+  transact: Transact;
+  /** What speaks against a password, in words for the caller; undefined where nothing does. `about` are the person's own names. */
+  checkPassword(password: string, about: readonly string[]): Promise<string | undefined>;
+  hashPassword(password: string): Promise<string>;
+  /** Stores the password in the transaction of `work` and records that it was set. */
+  setPassword(work: Work, input: { userId: string; hash: string; mustChange: boolean; reason: 'set_by_administrator' }): Promise<unknown>;
+  /** Ends sessions, grants with all their tokens, journeys and one-time codes of a person, in the transaction of `work`. */
+  endAccess(work: Work, userId: string): Promise<void>;
+  /** Destroys the person's key. */
+  forget(userId: string, sql: Sql): Promise<void>;
+}
+
+/**
+ * Creates a person at home in the scope's tenant and, except in the root tenant, makes them its member. Throws 409 `user.*_taken`,
+ * 422, and 403 where a tenant says that an address is verified.
+ */
+export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): Promise<UserRow> {
+  checkVerified(scope, input);
+  if (input.email !== undefined && !scope.platform) throw addressNeedsInvitation();
+  const columns = columnsOfNew(newId(), scope.tenantId, input, deps.clock.now());
+  const hash = await newHash(deps, input.password, columns);
+  try {
+    return await deps.transact(scope, async (work) => {
+      const row = await createUserRow(work.sql, columns);
+      if (hash !== undefined) await storePassword(deps, work, row.id, hash, input.passwordMustChange);
+      work.record({ type: 'user.created', outcome: 'success', target: { type: 'user', id: row.id } });
+      return row;
+    });
+  } catch (error) {
+    throw asTaken(error);
+  }
+}
+
+/** The row of a new person and the membership in the home tenant; for registration and bootstrap as well. Throws SQLSTATE 23505 where a name is taken. */
+export async function createUserRow(sql: Sql, columns: Parameters<typeof insertUser>[1]): Promise<UserRow> {
+  const row = await insertUser(sql, columns);
+  await addMembership(sql, columns.home_tenant_id, row.id);
+  return row;
+}
+
+/**
+ * Changes the fields that are named; null clears. Disabling or a new password ends all of the person's access in the same transaction.
+ * Throws 404, 412, 409 `user.*_taken` or `user.last_administrator`, 403 where the tenant is not the person's home or the person has more rights.
+ */
+export async function changeUser(deps: UserDeps, scope: Scope, id: string, change: UserChange, ifMatch?: string): Promise<UserRow> {
+  checkVerified(scope, change);
+  // A hash takes longer than a transaction should, so it is made before.
+  const hash = change.password === undefined ? undefined : await hashFor(deps, scope, id, change, ifMatch);
+  try {
+    return await deps.transact(scope, async (work) => {
+      const row = await findUser(work.sql, scope.tenantId, id, true);
+      if (!row) throw notFound('user');
+      checkIfMatch(ifMatch, row.version);
+      if (!isHome(scope, row)) throw notHome();
+      const columns = columnsOfChange(row, change, deps.clock.now());
+      const fields = changedFields(row, columns);
+      if (hash === undefined && fields.length === 0) return row;
+      await checkRights(work.sql, scope, id);
+      const disabled = columns.status === 'disabled' && row.status === 'active';
+      if (disabled) await checkNotLast(work.sql, scope, id);
+      const changed = await updateUser(work.sql, id, columns);
+      if (hash !== undefined) await storePassword(deps, work, id, hash, change.passwordMustChange);
+      if (disabled || hash !== undefined) await deps.endAccess(work, id);
+      if (fields.length > 0)
+        work.record({ type: eventOf(row, changed, fields), outcome: 'success', target: { type: 'user', id }, data: { fields } });
+      return changed;
+    });
+  } catch (error) {
+    throw asTaken(error);
+  }
+}
+
+/**
+ * Deletes a person with all that hangs on them and destroys their key, at once; from another tenant than the home it ends the
+ * membership only. Throws 404, 412, 403 and 409 as `changeUser` does.
+ */
+export async function removeUser(deps: UserDeps, scope: Scope, id: string, ifMatch?: string): Promise<void> {
+  await deps.transact(scope, async (work) => {
+    const row = await findUser(work.sql, scope.tenantId, id, true);
+    if (!row) throw notFound('user');
+    checkIfMatch(ifMatch, row.version);
+    const target = { type: 'user', id };
+    if (!isHome(scope, row)) {
+      await deleteMembership(work.sql, scope.tenantId, id);
+      work.record({ type: 'membership.deleted', outcome: 'success', target });
+      return;
+    }
+    await checkRights(work.sql, scope, id);
+    await checkNotLast(work.sql, scope, id);
+    await deps.endAccess(work, id);
+    await deleteUser(work.sql, id);
+    await deps.forget(id, work.sql);
+    work.record({ type: 'user.deleted', outcome: 'success', target });
+  });
+}
+
+/** A person's own names and language. Throws 404 where they are gone, 412. */
+export async function changeMe(
+  deps: Pick<UserDeps, 'clock' | 'transact'>,
+  scope: Scope,
+  change: Pick<UserChange, 'givenName' | 'familyName' | 'locale'>,
+  ifMatch?: string,
+): Promise<UserRow> {
+  return deps.transact(scope, async (work) => {
+    const { actor } = scope;
+    const row = actor.type === 'user' && isId(actor.id) ? await findPerson(work.sql, actor.id, true) : undefined;
+    if (!row) throw notFound('user');
+    checkIfMatch(ifMatch, row.version);
+    const columns = columnsOfChange(row, change, deps.clock.now());
+    const fields = changedFields(row, columns);
+    if (fields.length === 0) return row;
+    const changed = await updateUser(work.sql, row.id, columns);
+    work.record({ type: 'user.updated', outcome: 'success', target: { type: 'user', id: row.id }, data: { fields } });
+    return changed;
+  });
+}
+
+const isHome = (scope: Scope, row: UserRow): boolean => scope.platform || row.home_tenant_id === scope.tenantId;
+
+function checkVerified(scope: Scope, { emailVerified, phoneVerified }: { emailVerified?: boolean; phoneVerified?: boolean }): void {
+  if (scope.platform) return;
+  if (emailVerified) throw verifiedForbidden('emailVerified');
+  if (phoneVerified) throw verifiedForbidden('phoneVerified');
+}
+
+/** Whoever may write people must not become an administrator by resetting one's password. */
+async function checkRights(sql: Sql, scope: Scope, userId: string): Promise<void> {
+  if (scope.actor.type === 'user' && scope.actor.id === userId) return;
+  const roles = (await membershipsOf(sql, userId)).flatMap((membership) => membership.roles);
+  if (roles.flatMap((role) => BUILT_IN_ROLES[role] ?? []).some((permission) => !scope.permissions.has(permission))) throw higherRights();
+}
+
+async function checkNotLast(sql: Sql, scope: Scope, userId: string): Promise<void> {
+  for (const { tenant_id, roles } of await membershipsOf(sql, userId)) {
+    if (!roles.includes('administrator') || !(await isRootTenant(sql, tenant_id))) continue;
+    if (!(await hasOtherAdministrator(sql, scope.tenantId, userId))) throw lastAdministrator();
+  }
+}
+
+async function hashFor(
+  deps: UserDeps,
+  scope: Scope,
+  id: string,
+  change: UserChange,
+  ifMatch: string | undefined,
+): Promise<string | undefined> {
+  const row = await deps.transact(scope, ({ sql }) => findUser(sql, scope.tenantId, id));
+  if (!row) throw notFound('user');
+  checkIfMatch(ifMatch, row.version);
+  if (!isHome(scope, row)) throw notHome();
+  return newHash(deps, change.password, { ...row, ...columnsOfChange(row, change, deps.clock.now()) });
+}
+
+async function newHash(
+  deps: UserDeps,
+  password: string | undefined,
+  about: { username: string | null; email: string | null; given_name: string | null; family_name: string | null },
+): Promise<string | undefined> {
+  if (password === undefined) return undefined;
+  const names = [about.username, about.email, about.given_name, about.family_name].filter((name) => name !== null);
+  const fault = await deps.checkPassword(password, names);
+  if (fault !== undefined) throw invalidInput([{ pointer: '/password', message: fault }]);
+  return deps.hashPassword(password);
+}
+
+const storePassword = (deps: UserDeps, work: Work, userId: string, hash: string, mustChange = false): Promise<unknown> =>
+  deps.setPassword(work, { userId, hash, mustChange, reason: 'set_by_administrator' });
+
+function eventOf(before: UserRow, after: UserRow, fields: readonly string[]): string {
+  if (fields.length > 1 || before.status === after.status) return 'user.updated';
+  return after.status === 'disabled' ? 'user.disabled' : 'user.enabled';
+}

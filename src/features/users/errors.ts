@@ -1,0 +1,32 @@
+import { AppError } from '../../core/errors.ts';
+import { violatedUnique } from '../../infra/postgres.ts';
+
+const TAKEN: Readonly<Record<string, [code: string, title: string]>> = {
+  users_email_key_key: ['user.email_taken', 'Somebody has this e-mail address already'],
+  users_username_key_key: ['user.username_taken', 'Somebody has this user name already'],
+  users_phone_key: ['user.phone_taken', 'Somebody has this phone number already'],
+};
+
+/** A unique constraint that was run into becomes 409 `user.<field>_taken`; anything else stays what it is. */
+export function asTaken(error: unknown): unknown {
+  const taken = TAKEN[violatedUnique(error) ?? ''];
+  return taken ? new AppError(taken[0], 409, taken[1], { cause: error }) : error;
+}
+
+export const notHome = (): AppError =>
+  new AppError('user.not_home', 403, 'Only the home tenant of this person may change this', {
+    detail: 'Other tenants change membership, roles and attributes in themselves.',
+  });
+
+export const higherRights = (): AppError => new AppError('user.higher_rights', 403, 'This person has rights that you have not');
+
+export const lastAdministrator = (): AppError =>
+  new AppError('user.last_administrator', 409, 'The last active administrator cannot be disabled or deleted');
+
+export const verifiedForbidden = (field: 'emailVerified' | 'phoneVerified'): AppError =>
+  new AppError('user.verification_forbidden', 403, 'Only a platform administrator may say that this is verified', { extra: { field } });
+
+export const addressNeedsInvitation = (): AppError =>
+  new AppError('user.invitation_needed', 422, 'People with an address outside your verified domains are invited, not created', {
+    errors: [{ pointer: '/email', message: 'is not in a verified domain of the tenant' }],
+  });

@@ -1,0 +1,59 @@
+import { invalidInput, notFound } from '../../core/errors.ts';
+import { isId } from '../../core/ids.ts';
+import { type Page, type PageRequest, pageOf, readCursor } from '../../core/page.ts';
+import type { Scope } from '../../core/scope.ts';
+import type { Database } from '../../infra/postgres.ts';
+import { emailKey, keysOf, usernameKey } from './names.ts';
+import { findByKeys, findForToken, findUser, listUsers, type PersonWithPassword, type UserForToken, type UserRow } from './store.ts';
+
+export interface UserQueryDeps {
+  db: Database;
+}
+
+/** A person whom this tenant sees. Throws 404 `user.not_found`. */
+export async function getUser({ db }: UserQueryDeps, scope: Scope, id: string): Promise<UserRow> {
+  const found = isId(id) ? await db.transaction((sql) => findUser(sql, scope.tenantId, id), { tenantId: scope.tenantId }) : undefined;
+  if (!found) throw notFound('user');
+  return found;
+}
+
+export interface UserSearch {
+  email?: string | undefined;
+  username?: string | undefined;
+  status?: 'active' | 'disabled' | undefined;
+  q?: string | undefined;
+  sort?: 'createdAt' | '-createdAt' | undefined;
+}
+
+/** The people of this tenant: who is at home in it and who is its member, by the time they were made. */
+export async function pageOfUsers({ db }: UserQueryDeps, scope: Scope, page: PageRequest, search: UserSearch): Promise<Page<UserRow>> {
+  const filter = {
+    // What cannot be a name of ours is nobody's.
+    emailKey: search.email === undefined ? undefined : (emailKey(search.email) ?? ''),
+    usernameKey: search.username === undefined ? undefined : (usernameKey(search.username) ?? ''),
+    status: search.status,
+    beginning: search.q?.normalize('NFC').toLowerCase(),
+    newestFirst: search.sort === '-createdAt',
+  };
+  const [position, id] = readCursor(page.cursor) ?? [];
+  const after = position !== undefined && id !== undefined && isPosition(position) && isId(id) ? ([position, id] as const) : undefined;
+  if (page.cursor !== undefined && !after) throw invalidInput([{ pointer: '/cursor', message: 'is not a cursor of this list' }]);
+  const rows = await db.transaction((sql) => listUsers(sql, scope.tenantId, filter, page.limit + 1, after), { tenantId: scope.tenantId });
+  return pageOf(
+    rows,
+    page.limit,
+    (row) => [row.position, row.id],
+    (row) => row,
+  );
+}
+
+const isPosition = (text: string): boolean =>
+  text.length < 40 && !Number.isNaN(Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')));
+
+/** Who signs in with this user name, address or number, with password and key: one statement, whether somebody is found or not. */
+export const findUserByLogin = ({ db }: UserQueryDeps, login: string): Promise<PersonWithPassword | undefined> =>
+  findByKeys(db, keysOf(login));
+
+/** A person with memberships and sealed key, for tokens and claims: one statement. */
+export const findUserForToken = (db: Database, id: string): Promise<UserForToken | undefined> =>
+  isId(id) ? findForToken(db, id) : Promise.resolve(undefined);

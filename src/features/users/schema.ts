@@ -1,0 +1,127 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { PAGE_QUERY, pageSchema } from '../../http/paging.ts';
+import type { UserRow } from './store.ts';
+
+const orNull = <S extends ReturnType<typeof Type.String>>(schema: S) => Type.Union([schema, Type.Null()]);
+const INSTANT = Type.String({ format: 'date-time' });
+
+const USERNAME = Type.String({ minLength: 1, maxLength: 64 });
+const EMAIL = Type.String({ minLength: 3, maxLength: 254, description: 'One plain ASCII address' });
+const PHONE = Type.String({ minLength: 8, maxLength: 40, description: 'E.164' });
+const NAME = Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\p{Cc}<>]+$' });
+const LOCALE = Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$', description: 'BCP 47' });
+const STATUS = Type.Union([Type.Literal('active'), Type.Literal('disabled')]);
+const PASSWORD = Type.String({ minLength: 1, maxLength: 1024, writeOnly: true });
+
+const ATTRIBUTE_NAME = '^[A-Za-z][A-Za-z0-9_.-]{0,63}$';
+const SCALAR = Type.Union([Type.String({ maxLength: 1000 }), Type.Number(), Type.Boolean()]);
+const ATTRIBUTE = Type.Union([SCALAR, Type.Array(SCALAR, { maxItems: 100 })]);
+const attributesOf = <S extends typeof ATTRIBUTE>(value: S) =>
+  Type.Record(Type.String({ pattern: ATTRIBUTE_NAME }), value, { maxProperties: 100, additionalProperties: false });
+const ATTRIBUTES = attributesOf(ATTRIBUTE);
+const ATTRIBUTES_PATCH = Type.Record(Type.String({ pattern: ATTRIBUTE_NAME }), Type.Union([ATTRIBUTE, Type.Null()]), {
+  maxProperties: 100,
+  additionalProperties: false,
+});
+
+export const USER = Type.Object({
+  id: Type.String(),
+  homeTenantId: Type.String(),
+  username: orNull(Type.String()),
+  email: orNull(Type.String()),
+  emailVerified: Type.Boolean(),
+  phone: orNull(Type.String()),
+  phoneVerified: Type.Boolean(),
+  givenName: orNull(Type.String()),
+  familyName: orNull(Type.String()),
+  locale: orNull(Type.String()),
+  status: STATUS,
+  attributes: ATTRIBUTES,
+  createdAt: INSTANT,
+  updatedAt: INSTANT,
+  lastLoginAt: orNull(INSTANT),
+});
+export type UserView = Static<typeof USER>;
+
+export const NEW_USER = Type.Object({
+  username: Type.Optional(USERNAME),
+  email: Type.Optional(EMAIL),
+  emailVerified: Type.Optional(Type.Boolean()),
+  phone: Type.Optional(PHONE),
+  phoneVerified: Type.Optional(Type.Boolean()),
+  password: Type.Optional(PASSWORD),
+  passwordMustChange: Type.Optional(Type.Boolean({ description: 'The person chooses another at the next sign-in' })),
+  givenName: Type.Optional(NAME),
+  familyName: Type.Optional(NAME),
+  locale: Type.Optional(LOCALE),
+  status: Type.Optional(STATUS),
+  attributes: Type.Optional(ATTRIBUTES),
+});
+
+const CHANGES = {
+  username: Type.Optional(orNull(USERNAME)),
+  email: Type.Optional(orNull(EMAIL)),
+  emailVerified: Type.Optional(Type.Boolean()),
+  phone: Type.Optional(orNull(PHONE)),
+  phoneVerified: Type.Optional(Type.Boolean()),
+  password: Type.Optional(PASSWORD),
+  passwordMustChange: Type.Optional(Type.Boolean()),
+  givenName: Type.Optional(orNull(NAME)),
+  familyName: Type.Optional(orNull(NAME)),
+  locale: Type.Optional(orNull(LOCALE)),
+  status: Type.Optional(STATUS),
+};
+
+/** PUT changes the fields that are named, null clears; `attributes` is replaced as a whole. */
+export const USER_PUT = Type.Object({ ...CHANGES, attributes: Type.Optional(ATTRIBUTES) });
+/** PATCH is a merge patch: a single attribute can be set or, with null, removed. */
+export const USER_PATCH = Type.Object({ ...CHANGES, attributes: Type.Optional(ATTRIBUTES_PATCH) });
+
+export const USER_QUERY = Type.Object({
+  ...PAGE_QUERY,
+  email: Type.Optional(Type.String({ maxLength: 254 })),
+  username: Type.Optional(Type.String({ maxLength: 64 })),
+  status: Type.Optional(STATUS),
+  q: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'What a user name, address or name begins with' })),
+  sort: Type.Optional(Type.Union([Type.Literal('createdAt'), Type.Literal('-createdAt')], { default: 'createdAt' })),
+});
+export const USER_PAGE = pageSchema(USER);
+
+/** A person's own view: less what is the administrators'. */
+export const ME = Type.Pick(USER, [
+  'id',
+  'username',
+  'email',
+  'emailVerified',
+  'phone',
+  'phoneVerified',
+  'givenName',
+  'familyName',
+  'locale',
+  'createdAt',
+  'updatedAt',
+]);
+export const ME_PATCH = Type.Pick(Type.Object(CHANGES), ['givenName', 'familyName', 'locale']);
+
+export const userView = (row: UserRow): UserView => ({
+  id: row.id,
+  homeTenantId: row.home_tenant_id,
+  username: row.username,
+  email: row.email,
+  emailVerified: row.email_verified_at !== null,
+  phone: row.phone,
+  phoneVerified: row.phone_verified_at !== null,
+  givenName: row.given_name,
+  familyName: row.family_name,
+  locale: row.locale,
+  status: row.status,
+  attributes: row.attributes,
+  createdAt: row.created_at.toISOString(),
+  updatedAt: row.updated_at.toISOString(),
+  lastLoginAt: row.last_login_at?.toISOString() ?? null,
+});
+
+export const meView = (row: UserRow): Static<typeof ME> => {
+  const { homeTenantId: _home, status: _status, attributes: _attributes, lastLoginAt: _last, ...own } = userView(row);
+  return own;
+};
