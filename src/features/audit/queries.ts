@@ -1,0 +1,97 @@
+import { invalidInput, notFound } from '../../core/errors.ts';
+import { isId } from '../../core/ids.ts';
+import { type Page, type PageRequest, pageOf, readCursor } from '../../core/page.ts';
+import type { Scope } from '../../core/scope.ts';
+import type { Database } from '../../infra/postgres.ts';
+import type { Audit } from './record.ts';
+import type { AuditEventView, AuditQuery } from './schema.ts';
+import { findEvent, listEvents, listEventsOfPerson, type StoredEvent } from './store.ts';
+
+export interface AuditQueryDeps {
+  db: Database;
+  openPersonal: Audit['openPersonal'];
+}
+
+export type AuditFilter = Omit<AuditQuery, 'limit' | 'cursor'>;
+
+/** The tenant's events, newest first. Throws 422 where the cursor is none of ours. */
+export async function pageOfEvents(
+  deps: AuditQueryDeps,
+  scope: Scope,
+  { limit, cursor }: PageRequest,
+  filter: AuditFilter,
+): Promise<Page<AuditEventView>> {
+  const { from, to, ...rest } = filter;
+  const after = positionOf(cursor);
+  const rows = await deps.db.transaction(
+    (sql) =>
+      listEvents(
+        sql,
+        scope.tenantId,
+        { ...rest, from: from === undefined ? undefined : new Date(from), to: to === undefined ? undefined : new Date(to) },
+        limit + 1,
+        after,
+      ),
+    { tenantId: scope.tenantId },
+  );
+  return show(deps, rows, limit);
+}
+
+/** One event of the tenant. Throws 404. */
+export async function getEvent(deps: AuditQueryDeps, scope: Scope, id: string): Promise<AuditEventView> {
+  const row = isId(id) ? await deps.db.transaction((sql) => findEvent(sql, scope.tenantId, id), { tenantId: scope.tenantId }) : undefined;
+  if (!row) throw notFound('audit_event');
+  return viewOf(deps, row);
+}
+
+/** What the log holds of one person, in whichever tenant it happened, newest first: for themselves. */
+export async function pageOfOwnEvents(
+  deps: AuditQueryDeps,
+  personId: string,
+  { limit: asked, cursor }: PageRequest,
+): Promise<Page<AuditEventView>> {
+  // The database hands out 200 at once, and one more than is shown tells of a next page.
+  const limit = Math.min(asked, 199);
+  const after = positionOf(cursor);
+  return show(deps, await listEventsOfPerson(deps.db, personId, limit + 1, after), limit);
+}
+
+async function show(deps: AuditQueryDeps, rows: StoredEvent[], limit: number): Promise<Page<AuditEventView>> {
+  const page = pageOf(
+    rows,
+    limit,
+    (row) => [row.position, row.id],
+    (row) => row,
+  );
+  return { items: await Promise.all(page.items.map((row) => viewOf(deps, row))), nextCursor: page.nextCursor };
+}
+
+async function viewOf({ openPersonal }: AuditQueryDeps, row: StoredEvent): Promise<AuditEventView> {
+  const { address, device, note } = await openPersonal(row);
+  return {
+    id: row.id,
+    at: row.at.toISOString(),
+    type: row.type,
+    outcome: row.outcome,
+    reason: row.reason,
+    actor: { type: row.actor_type, id: row.actor_id },
+    clientId: row.client_id,
+    target: row.target_type !== null && row.target_id !== null ? { type: row.target_type, id: row.target_id } : null,
+    personId: row.person_id,
+    requestId: row.request_id,
+    address: address ?? null,
+    device: device ?? null,
+    note: note ?? null,
+    data: row.data,
+  };
+}
+
+const INSTANT = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d(:\d\d)?$/;
+
+function positionOf(cursor: string | undefined): readonly [string, string] | undefined {
+  if (cursor === undefined) return undefined;
+  const [at = '', id = '', ...rest] = readCursor(cursor) ?? [];
+  const isInstant = INSTANT.test(at) && !Number.isNaN(Date.parse(at.slice(0, 19).replace(' ', 'T')));
+  if (!isInstant || !isId(id) || rest.length > 0) throw invalidInput([{ pointer: '/cursor', message: 'is not a cursor of this list' }]);
+  return [at, id];
+}

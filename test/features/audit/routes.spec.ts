@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { newId } from '#src/core/ids.ts';
+import type { Scope } from '#src/core/scope.ts';
+import { getEvent, pageOfOwnEvents } from '#src/features/audit/queries.ts';
+import { auditRoutes } from '#src/features/audit/routes.ts';
+import { type ApiHarness, startApi } from '#test/support/api.ts';
+
+describe('GET /api/audit-events', () => {
+  let api: ApiHarness;
+  let reader: string;
+  const ada = newId();
+
+  const scopeOf = (tenantId: string, actorId = ada): Scope => ({
+    tenantId,
+    actor: { type: 'user', id: actorId },
+    request: { id: 'r', address: '203.0.113.9', device: 'Firefox', issuer: '' },
+    permissions: new Set(),
+    platform: false,
+  });
+  const list = async (query = '', token = reader) => {
+    const { status, body } = await api.call(token, `GET /api/audit-events${query}`);
+    return {
+      status,
+      body: body as unknown as { items: { id: string; type: string; at: string; address: string | null }[]; nextCursor: string | null },
+    };
+  };
+
+  before(async () => {
+    api = await startApi((parts) => auditRoutes(parts));
+    const [a, b] = api.tenants;
+    reader = api.tokenOf({ tenantId: a, permissions: ['audit.read'] });
+    for (let n = 0; n < 5; n += 1)
+      await api.audit.append(scopeOf(a), {
+        type: `thing.done_${n}`,
+        outcome: n % 2 ? 'failure' : 'success',
+        target: { type: 'thing', id: `t${n}` },
+      });
+    await api.audit.append(scopeOf(b), { type: 'secret.of_b', outcome: 'success' });
+  });
+  after(() => api.close());
+
+  it('shows the tenant its own events only, newest first, with where they came from', async () => {
+    const { status, body } = await list();
+    assert.equal(status, 200);
+    assert.deepEqual(
+      body.items.map(({ type }) => type),
+      [4, 3, 2, 1, 0].map((n) => `thing.done_${n}`),
+    );
+    assert.equal(body.items[0]!.address, '203.0.113.9');
+    assert.equal(body.nextCursor, null);
+  });
+
+  it('pages without losing or repeating one, also when new events come in between', async () => {
+    const seen: string[] = [];
+    let query = '?limit=2';
+    for (let page = 0; page < 5; page += 1) {
+      const { body } = await list(query);
+      seen.push(...body.items.map(({ id }) => id));
+      await api.audit.append(scopeOf(api.tenants[0], newId()), { type: 'came.between', outcome: 'success' });
+      if (!body.nextCursor) break;
+      query = `?limit=2&cursor=${body.nextCursor}`;
+    }
+    assert.equal(seen.length, 5);
+    assert.equal(new Set(seen).size, 5);
+  });
+
+  it('filters by type, actor, target, outcome and time', async () => {
+    const { body: all } = await list(`?actorId=${ada}`);
+    const types = async (query: string): Promise<string[]> => (await list(query)).body.items.map(({ type }) => type);
+    assert.equal(all.items.length, 5);
+    assert.deepEqual(await types('?type=thing.done_2'), ['thing.done_2']);
+    assert.deepEqual(await types('?targetId=t3'), ['thing.done_3']);
+    assert.deepEqual(await types(`?actorId=${ada}&outcome=failure`), ['thing.done_3', 'thing.done_1']);
+    assert.deepEqual(await types(`?actorId=${newId()}`), []);
+    const later = encodeURIComponent(new Date(Date.parse(all.items[0]!.at) + 60_000).toISOString());
+    assert.deepEqual(await types(`?from=${later}`), []);
+    assert.equal((await types(`?to=${later}&actorId=${ada}`)).length, 5);
+  });
+
+  it('answers 422 for filters, instants and cursors that are none', async () => {
+    const forged = Buffer.from(JSON.stringify(['2026-99-99 00:00:00+00', newId()])).toString('base64url');
+    for (const query of ['?colour=red', '?from=yesterday', '?outcome=maybe', '?limit=0', '?limit=201', '?cursor=zzz', `?cursor=${forged}`])
+      assert.equal((await list(query)).status, 422, query);
+  });
+
+  it('needs the permission, and finds one event by its id in its own tenant only', async () => {
+    const [a, b] = api.tenants;
+    assert.equal((await api.call(undefined, 'GET /api/audit-events')).status, 401);
+    assert.equal((await list('', api.tokenOf({ tenantId: a, permissions: ['users.read'] }))).status, 403);
+    const [first] = (await list()).body.items;
+    assert.equal((await api.call(reader, `GET /api/audit-events/${first!.id}`)).body['type'], first!.type);
+    const other = api.tokenOf({ tenantId: b, permissions: ['audit.read'] });
+    for (const [token, id] of [
+      [other, first!.id],
+      [reader, newId()],
+      [reader, 'ffffffff-ffff-7fff-bfff-ffffffffffff'],
+      [reader, 'x'],
+    ] as const)
+      assert.equal((await api.call(token, `GET /api/audit-events/${id}`)).status, 404, id);
+  });
+
+  it("shows people their own events from every tenant, and nobody else's", async () => {
+    const page = await pageOfOwnEvents(api, ada, { limit: 4 });
+    assert.equal(page.items[0]!.type, 'secret.of_b');
+    const rest = await pageOfOwnEvents(api, ada, { limit: 4, cursor: page.nextCursor ?? '' });
+    assert.deepEqual([page.items.length, rest.items.length, rest.nextCursor], [4, 2, null]);
+    assert.equal((await getEvent(api, scopeOf(api.tenants[1]), page.items[0]!.id)).personId, ada);
+  });
+});
