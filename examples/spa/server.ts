@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
 
 export interface SpaOptions {
   issuer: string;
@@ -18,7 +17,8 @@ export interface RunningSpa {
 }
 
 const file = (name: string): Buffer => readFileSync(new URL(`./public/${name}`, import.meta.url));
-const library = (): Buffer => readFileSync(fileURLToPath(import.meta.resolve('oidc-client-ts')));
+/** The bundle for browsers, which defines `oidc`. */
+const library = (): Buffer => readFileSync(new URL('../browser/oidc-client-ts.min.js', import.meta.resolve('oidc-client-ts')));
 
 /** How the app is registered (RFC 7591): a public client with PKCE, whose origin may call the token endpoint from a browser. */
 export const spaClient = (origin: string): Record<string, unknown> => ({

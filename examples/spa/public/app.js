@@ -1,4 +1,4 @@
-import { ErrorResponse, UserManager, WebStorageStateStore } from '/oidc-client-ts.js';
+const { ErrorResponse, UserManager, WebStorageStateStore } = globalThis.oidc;
 
 const { issuer, clientId, api } = await (await fetch('/config.json')).json();
 const element = (id) => document.getElementById(id);
