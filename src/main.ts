@@ -1,0 +1,103 @@
+/** Starts the server, listens to signals, and ends with the right exit code. */
+import { type Config, ConfigError, loadConfig } from './config.ts';
+import { createLogger, type Logger } from './infra/log.ts';
+import { attachToPrimary, isFirstWorker, isWorker, superviseWorkers, WorkerFailedError } from './infra/workers.ts';
+
+/** sysexits.h: something is wrong with the configuration. */
+const EX_CONFIG = 78;
+const STOP_WITHIN_MS = 30_000;
+
+interface Running {
+  close(): Promise<void>;
+}
+
+const config = readConfig();
+const log = createLogger({ level: config.logLevel });
+process.on('unhandledRejection', (error) => die(error, 'a promise was rejected and nobody looked'));
+process.on('uncaughtException', (error) => die(error, 'an exception was not caught'));
+if (config.workers > 1 && !isWorker()) await runPrimary();
+else await runServer();
+
+function readConfig(): Config {
+  try {
+    return loadConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    process.exit(EX_CONFIG);
+  }
+}
+
+/** One server: the only process, or one of several workers. */
+async function runServer(): Promise<void> {
+  const starting = start(config, log);
+  const stop = stopper(async () => (await starting).close());
+  const primary = isWorker() ? attachToPrimary(() => void stop('the primary asked for it')) : undefined;
+  // Signals are the primary's to answer: a terminal and a service manager send them to every process of the group.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (primary ? undefined : void stop(signal)));
+  const { banner } = await starting.catch((error: unknown) => die(error, 'the server could not start'));
+  if (!primary || isFirstWorker()) console.log(banner.join('\n'));
+  primary?.ready();
+}
+
+async function start(settings: Config, logger: Logger) {
+  const { startApp } = await import('./app.ts');
+  return startApp(settings, { log: logger });
+}
+
+/** The process that owns the port, the embedded database and the workers. */
+async function runPrimary(): Promise<void> {
+  const parts: Running[] = [];
+  const env: Record<string, string> = {};
+  if (config.databaseUrl === undefined) {
+    const { startEmbeddedPostgres } = await import('./infra/embedded-postgres.ts');
+    const database = await startEmbeddedPostgres({ dataDir: config.dataDir, log: (message) => log.info(message) }).catch((error: unknown) =>
+      die(error, 'the embedded database could not start'),
+    );
+    parts.push({ close: () => database.stop() });
+    env['DATABASE_URL'] = database.connectionString;
+  }
+  const { serveClusterMetrics } = await import('./infra/metrics.ts');
+  const metrics = await serveClusterMetrics(config.metricsHost, config.metricsPort).catch((error: unknown) =>
+    die(error, 'METRICS_PORT cannot be listened on'),
+  );
+  const supervisor = superviseWorkers({ count: config.workers, log, env });
+  parts.push(metrics, { close: () => supervisor.stop(STOP_WITHIN_MS - 5000) });
+  const stop = stopper(
+    async () => {
+      for (const part of parts.reverse()) await part.close();
+    },
+    () => supervisor.kill(),
+  );
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+  await supervisor.started.catch(async (error: unknown) => {
+    log.fatal({ err: error }, 'no worker could start');
+    for (const part of parts.reverse()) await part.close();
+    process.exit(error instanceof WorkerFailedError ? error.code || 1 : 1);
+  });
+}
+
+/** Closes once, within its time, and exits; asked a second time it exits at once. */
+function stopper(close: () => Promise<void>, onSecond: () => void = () => {}): (reason: string) => Promise<void> {
+  let stopping = false;
+  return async (reason) => {
+    if (stopping) {
+      onSecond();
+      process.exit(1);
+    }
+    stopping = true;
+    log.info({ reason }, 'stopping');
+    setTimeout(() => die(undefined, 'it took too long to stop'), STOP_WITHIN_MS).unref();
+    try {
+      await close();
+      process.exit(0);
+    } catch (error) {
+      die(error, 'stopping failed');
+    }
+  };
+}
+
+function die(error: unknown, message: string): never {
+  log.fatal({ err: error }, message);
+  process.exit(1);
+}

@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+describe('npm start', () => {
+  it('refuses wrong settings with code 78 and prints every fault, but no secret', () => {
+    const dir = mkdtempSync(path.join(tmpdir(), 'gatehouse-main-'));
+    const { status, stderr, stdout } = spawnSync(process.execPath, ['src/main.ts'], {
+      env: { DATA_DIR: path.join(dir, 'data'), PORT: 'x', ISSUER: 'http://example.org', COOKIE_KEYS: 'changeme-not-a-secret' },
+      encoding: 'utf8',
+    });
+    rmSync(dir, { recursive: true });
+    assert.equal(status, 78);
+    for (const name of ['PORT', 'ISSUER', 'COOKIE_KEYS']) assert.match(stderr, new RegExp(`^ {2}${name} `, 'm'));
+    assert.doesNotMatch(stderr + stdout, /changeme-not-a-secret|at .*\.ts:\d/);
+  });
+});
