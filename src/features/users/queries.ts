@@ -32,7 +32,7 @@ export async function pageOfUsers({ db }: UserQueryDeps, scope: Scope, page: Pag
     emailKey: search.email === undefined ? undefined : (emailKey(search.email) ?? ''),
     usernameKey: search.username === undefined ? undefined : (usernameKey(search.username) ?? ''),
     status: search.status,
-    beginning: search.q?.normalize('NFC').toLowerCase(),
+    beginning: search.q === undefined ? undefined : beginningOf(search.q.normalize('NFC')),
     newestFirst: search.sort === '-createdAt',
   };
   const [position, id] = readCursor(page.cursor) ?? [];
@@ -45,6 +45,12 @@ export async function pageOfUsers({ db }: UserQueryDeps, scope: Scope, page: Pag
     (row) => [row.position, row.id],
     (row) => row,
   );
+}
+
+function beginningOf(text: string): { key: string; spellings: string[] } {
+  const key = text.toLowerCase();
+  const [first = '', ...rest] = key;
+  return { key, spellings: [text, `${first.toUpperCase()}${rest.join('')}`] };
 }
 
 const isPosition = (text: string): boolean =>

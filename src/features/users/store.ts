@@ -65,8 +65,8 @@ export interface UserFilter {
   emailKey?: string | undefined;
   usernameKey?: string | undefined;
   status?: 'active' | 'disabled' | undefined;
-  /** Lower case: what a user name, address or name begins with. */
-  beginning?: string | undefined;
+  /** What a user name, address or name begins with: `key` in lower case, and as it may be written. */
+  beginning?: { key: string; spellings: readonly string[] } | undefined;
   newestFirst: boolean;
 }
 
@@ -88,11 +88,15 @@ export async function listUsers(
   if (filter.emailKey !== undefined) query.where('u.email_key', filter.emailKey);
   if (filter.usernameKey !== undefined) query.where('u.username_key', filter.usernameKey);
   if (filter.status !== undefined) query.where('u.status', filter.status);
-  if (filter.beginning !== undefined)
+  if (filter.beginning !== undefined) {
+    const { key, spellings } = filter.beginning;
+    // The database folds the case of ASCII only (locale C), so names are also tried as they may have been written.
     query.whereRaw(
-      '(starts_with(u.username_key, ?) or starts_with(u.email_key, ?) or starts_with(lower(u.given_name), ?) or starts_with(lower(u.family_name), ?))',
-      Array(4).fill(filter.beginning),
+      `(starts_with(u.username_key, ?) or starts_with(u.email_key, ?) or starts_with(lower(u.given_name), ?) or starts_with(lower(u.family_name), ?)
+        or exists (select from unnest(?::text[]) as s(start) where starts_with(u.given_name, s.start) or starts_with(u.family_name, s.start)))`,
+      [key, key, key, key, [...spellings]],
     );
+  }
   const order = filter.newestFirst ? 'desc' : 'asc';
   if (after) query.whereRaw(`(u.created_at, u.id) ${filter.newestFirst ? '<' : '>'} (?::timestamptz, ?::uuid)`, [...after]);
   return query
