@@ -8,7 +8,7 @@ import type { AuditLog } from '../features/audit/index.ts';
 import { addressKey, type Limits, RULES } from '../infra/limits.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
-import { loginKey, phoneKey } from './identifiers.ts';
+import { readLogin } from './identifiers.ts';
 import { freshState, type Journey } from './journey.ts';
 import type { Account, LoginMethod, Verdict } from './method.ts';
 import { type LoginPolicy, nextStep, type Step } from './next-step.ts';
@@ -91,12 +91,11 @@ export function createEngine(deps: EngineDeps): Engine {
     const input = pick(method, attempt.input);
     if (!Value.Check(method.input, input)) return refuse(INVALID_CREDENTIALS, 'input.invalid');
 
-    const identifier = method.first ? method.identifier?.(input) : undefined;
+    const claimed = method.first ? readLogin(method.identifier?.(input) ?? '') : undefined;
     const deviceHash = attempt.deviceToken && DEVICE_TOKEN.test(attempt.deviceToken) ? sha256(attempt.deviceToken) : undefined;
     const facts = await findAttempt(db, {
       journeyId: attempt.journeyId,
-      login: identifier === undefined ? undefined : loginKey(identifier),
-      phone: identifier === undefined ? undefined : phoneKey(identifier),
+      claimed: claimed?.keys,
       deviceHash,
       tenantId: scope.tenantId,
       now,
@@ -113,7 +112,7 @@ export function createEngine(deps: EngineDeps): Engine {
       return refuse({ refused: 'auth.step_invalid', status: 409 }, 'step.invalid', about);
 
     // By what was typed, not by whom it names: a name that nobody has is held back in the same way.
-    const held = box.mac('login-account', identifier === undefined ? `id:${facts.account?.id}` : loginKey(identifier));
+    const held = box.mac('login-account', claimed?.counted ?? `id:${facts.account?.id}`);
     const key = facts.knownDevice && deviceHash ? `${held}.${deviceHash}` : held;
     const byAccount = await limited(() => limits.consume(RULES.loginByAccount, key));
     if (byAccount) return refuse(byAccount, 'limit.account', about);

@@ -21,7 +21,7 @@ export async function changeForcedPassword(deps: FlowDeps, at: Position, input: 
   await deps.transact(scope, async (work) => {
     if (!(await saveJourney(work.sql, next, at.row))) throw stepInvalid();
     if (!(await setPassword(deps, work, { userId: person.id, hash, insteadOf: current.hash, reason: 'forced' }))) throw stepInvalid();
-    await deps.endAccess(work, person.id);
+    await deps.endAccess(person.id, work.sql);
     await deleteJourneysOf(work.sql, person.id, journey.id);
     if (person.email) await tellPasswordChanged(deps, work, at, person.email);
   });

@@ -1,24 +1,17 @@
+import { type Keys, keysOf } from '../features/users/names.ts';
 import { isMailAddress } from '../infra/mail-address.ts';
 
-const PHONE = /^\+[1-9]\d{6,14}$/;
-
-/**
- * An e-mail address as its owner wrote it, trimmed; undefined where it is none. Quotes, comments and characters of other scripts are
- * refused, since mail programs do not agree on what they mean.
- */
+/** An e-mail address as its owner wrote it, trimmed; undefined where it is none. */
 export function parseEmail(text: string): string | undefined {
   const address = text.trim();
   return isMailAddress(address) ? address : undefined;
 }
 
-/** What the address is unique by. */
+/** What an address that `parseEmail` read is unique by. */
 export const emailKey = (address: string): string => address.toLowerCase();
 
-/** What was typed into the field `login`, as user names and addresses are looked up. */
-export const loginKey = (login: string): string => login.trim().normalize('NFC').toLowerCase();
-
-/** What was typed as a phone number, in E.164 as it is stored; undefined where it cannot be one. */
-export function phoneKey(login: string): string | undefined {
-  const digits = login.replace(/[\s().-]/g, '');
-  return PHONE.test(digits) ? digits : undefined;
+/** Whom the field `login` may name, and under which one key tries are counted, whether anybody has that name or not. */
+export function readLogin(login: string): { keys: Keys; counted: string } {
+  const keys = keysOf(login.trim());
+  return { keys, counted: keys.email ?? keys.phone ?? keys.username ?? login.trim().normalize('NFKC').toLowerCase() };
 }

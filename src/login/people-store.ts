@@ -1,3 +1,4 @@
+import { addMembership } from '../features/users/store.ts';
 import type { Database, Sql } from '../infra/postgres.ts';
 import type { Account, StoredCredential } from './method.ts';
 
@@ -76,7 +77,7 @@ export interface NewPerson {
   at: Date;
 }
 
-/** Adds a person with a proven address, at home in the tenant and a member of it. Answers false where the address is taken. */
+/** Adds a person with a proven address, at home in the tenant and, except in the root tenant, a member of it. Answers false where the address is taken. */
 export async function addPerson(sql: Sql, person: NewPerson): Promise<boolean> {
   const { rows } = await sql.raw<{ rows: unknown[] }>(
     `insert into users (id, home_tenant_id, email, email_key, email_verified_at, given_name, family_name, locale, created_at, updated_at)
@@ -95,7 +96,7 @@ export async function addPerson(sql: Sql, person: NewPerson): Promise<boolean> {
     ],
   );
   if (rows.length === 0) return false;
-  await sql.raw('insert into memberships (tenant_id, user_id) values (?, ?)', [person.tenantId, person.id]);
+  await addMembership(sql, person.tenantId, person.id);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 import type { AuditRow } from '../features/audit/index.ts';
 import { auditInsertText } from '../features/audit/store.ts';
+import type { Keys } from '../features/users/names.ts';
 import type { Database, Statement } from '../infra/postgres.ts';
 import { freshJourney, type Journey, parseState, stateOf } from './journey.ts';
 import type { Account, CredentialUpdate } from './method.ts';
@@ -16,26 +17,28 @@ export interface AttemptFacts {
 }
 
 const ACCOUNT = `json_build_object('id', u.id, 'homeTenantId', u.home_tenant_id, 'active', u.status = 'active' and t.status = 'active', 'email', u.email,
-  'emailVerified', u.email_verified_at is not null, 'known', exists (select from known_devices d where d.user_id = u.id and d.device_hash = $4::text),
+  'emailVerified', u.email_verified_at is not null, 'known', exists (select from known_devices d where d.user_id = u.id and d.device_hash = $5::text),
   'credentials', coalesce((select json_agg(json_build_object('id', c.id, 'type', c.type, 'data', c.data, 'version', c.version)) from credentials c
     where c.user_id = u.id), '[]'))`;
 
 const FIND_ATTEMPT: Statement = {
   name: 'login-find-attempt',
-  text: `with journey as (select state, version from journeys where id = $1::text and expires_at > $5::timestamptz)
-    select (select settings from tenants where id = $6::uuid) as settings, (select state from journey) as state, (select version from journey) as version,
-      (select ${ACCOUNT} from users u join tenants t on t.id = u.home_tenant_id
-        where case when $2::text is null then u.id = (select (state ->> 'accountId')::uuid from journey)
-          else u.id = (select id from users where email_key = $2 or username_key = $2 or phone = $3::text order by email_key = $2 desc nulls last, username_key = $2 desc nulls last limit 1) end) as account`,
+  text: `with journey as (select state, version from journeys where id = $1::text and expires_at > $6::timestamptz),
+    wanted as (
+      select (state ->> 'accountId')::uuid as id from journey where not $8::boolean
+      union select id from users where email_key = $2::text and $8
+      union select id from users where username_key = $3::text and $8
+      union select id from users where phone = $4::text and $8)
+    select (select settings from tenants where id = $7::uuid) as settings, (select state from journey) as state, (select version from journey) as version,
+      (select ${ACCOUNT} from users u join tenants t on t.id = u.home_tenant_id where u.id in (select id from wanted) limit 1) as account`,
 };
 
-/** Everything an attempt is judged by. Without `login` the account is the one that the journey has reached. */
+/** Everything an attempt is judged by. Without `claimed` the account is the one that the journey has reached. */
 export async function findAttempt(
   db: Database,
   by: {
     journeyId: string;
-    login?: string | undefined;
-    phone?: string | undefined;
+    claimed?: Keys | undefined;
     deviceHash?: string | undefined;
     tenantId: string;
     now: Date;
@@ -46,7 +49,16 @@ export async function findAttempt(
     state: unknown;
     version: number | null;
     account: (Account & { known: boolean }) | null;
-  }>(FIND_ATTEMPT, [by.journeyId, by.login ?? null, by.phone ?? null, by.deviceHash ?? null, by.now, by.tenantId]);
+  }>(FIND_ATTEMPT, [
+    by.journeyId,
+    by.claimed?.email ?? null,
+    by.claimed?.username ?? null,
+    by.claimed?.phone ?? null,
+    by.deviceHash ?? null,
+    by.now,
+    by.tenantId,
+    by.claimed !== undefined,
+  ]);
   const state = row?.version == null ? undefined : parseState(row.state);
   return {
     journey: state ? { id: by.journeyId, version: row!.version!, ...state } : freshJourney(by.journeyId),

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { createPasswords } from '#src/features/credentials/passwords.ts';
+import { wordsOf } from '#src/features/credentials/policy.ts';
+import { createPasswordHasher } from '#src/infra/password-hash.ts';
+
+const passwords = createPasswords({ hasher: createPasswordHasher(), rules: { minLength: 8, contextWords: ['gatehouse'] } });
+const ABOUT = [...wordsOf('maria.lindqvist@example.com', 'Maria', 'Lindqvist', 'Acme Widgets', 'acme')];
+const judge = async (password: string): Promise<string | undefined> => (await passwords.judge(password, ABOUT))?.key;
+
+describe('passwords', () => {
+  it('counts length in code points, from eight to a thousand and twenty-four', async () => {
+    assert.equal(await judge('xk7#pq9'), 'password.too_short');
+    assert.equal(await judge('xk7#pq9v'), undefined);
+    assert.equal(await judge('🐢'.repeat(7)), 'password.too_short');
+    assert.equal(await judge('🐢🦊🐝🦉🐙🦋🐳🦔'), undefined);
+    assert.equal(await judge('a'.repeat(64)), undefined);
+    assert.equal(await judge('correct horse battery staple '.repeat(35).slice(0, 1000)), undefined);
+    assert.equal(await judge('🐢'.repeat(1024)), undefined);
+    assert.equal(await judge('x'.repeat(1025)), 'password.too_long');
+    assert.equal(await judge('x'.repeat(1_000_000)), 'password.too_long');
+  });
+
+  it('asks for no kinds of characters', async () => {
+    for (const password of ['qpwoeirutyalskdjfhgz', 'with some spaces', 'пароль из слов', '93847561028374'])
+      assert.equal(await judge(password), undefined, password);
+  });
+
+  it('refuses what was found in breaches, in whatever case', async () => {
+    for (const password of ['password1', 'qwerty123', 'iloveyou', 'PASSWORD1', 'Password123', 'trustno1', '12345678']) {
+      assert.equal(await judge(password), 'password.too_common', password);
+    }
+  });
+
+  it('refuses words of the person, the tenant and the product, dressed up or not', async () => {
+    for (const password of [
+      'Gatehouse2026!',
+      'acme2026!!',
+      'M4ria-Lindqvist',
+      'lindqvist1984',
+      'maria.lindqvist',
+      'G@teh0use!!',
+      'AcmeWidgets#1',
+    ]) {
+      assert.equal(await judge(password), 'password.contains_identity', password);
+    }
+    assert.equal(await judge('maria likes red bicycles'), undefined);
+  });
+
+  it('refuses a NUL', async () => {
+    assert.equal(await judge('abc\0defghij'), 'field.invalid');
+    await assert.rejects(passwords.hash('abc\0defghij'), RangeError);
+  });
+
+  it('verifies exactly: case, spaces and the last of many bytes count, the form of composition does not', async () => {
+    const long = `${'q'.repeat(72)}a`;
+    const hash = await passwords.hash(long);
+    assert.equal(await passwords.verify(hash, long), true);
+    assert.equal(await passwords.verify(hash, `${'q'.repeat(72)}b`), false);
+    const accented = await passwords.hash('crème brûlée '.normalize('NFC'));
+    assert.equal(await passwords.verify(accented, 'crème brûlée '.normalize('NFD')), true);
+    for (const other of ['crème brûlée', 'Crème brûlée ', 'creme brulee '])
+      assert.equal(await passwords.verify(accented, other), false, other);
+  });
+
+  it('never hashes what cannot be a password', async () => {
+    const hash = await passwords.hash('a fine password');
+    const begin = performance.now();
+    for (let round = 0; round < 50; round += 1) assert.equal(await passwords.verify(hash, 'x'.repeat(100_000)), false);
+    assert.ok(performance.now() - begin < 200);
+  });
+
+  it('says how strong a password is', async () => {
+    assert.equal(await passwords.strength('password1', ABOUT), 0);
+    assert.equal(await passwords.strength('violet-cactus-thunder-marble', ABOUT), 4);
+    assert.ok((await passwords.strength('lindqvist84', ABOUT)) <= 1);
+    const begin = performance.now();
+    await passwords.strength('ab1'.repeat(340), ABOUT);
+    assert.ok(performance.now() - begin < 500);
+  });
+});
