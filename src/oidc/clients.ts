@@ -1,9 +1,12 @@
 /** The clients that are in use, in process memory. */
-import type { CachedClient } from '../features/clients/index.ts';
+import { errors, type Provider } from 'oidc-provider';
+import { invalidInput } from '../core/errors.ts';
+import type { CachedClient, ClientMetadata } from '../features/clients/index.ts';
 import { findForProtocol } from '../features/clients/store.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
 import type { Database } from '../infra/postgres.ts';
 import { createWatchedCache, type WatchedCache } from '../infra/watched-cache.ts';
+import { validateMetadata } from './client-models.ts';
 
 export type { CachedClient } from '../features/clients/index.ts';
 export type ClientCache = WatchedCache<CachedClient>;
@@ -27,3 +30,17 @@ export function createClientCache({ db, feed, max }: { db: Database; feed: Chang
     },
   };
 }
+
+/** For features/clients: throws 422 where the library could not work with the metadata, so that nothing unusable is stored. */
+export const createMetadataCheck =
+  (provider: () => Provider) =>
+  async (metadata: ClientMetadata): Promise<void> => {
+    try {
+      await validateMetadata(provider(), String(metadata['client_id']), metadata);
+    } catch (error) {
+      if (!(error instanceof errors.OIDCProviderError)) throw error;
+      const message = error.error_description ?? 'cannot be used';
+      const member = Object.keys(metadata).find((name) => message.startsWith(`${name} `));
+      throw invalidInput([{ pointer: member === undefined ? '' : `/${member}`, message }]);
+    }
+  };

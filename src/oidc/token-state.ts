@@ -2,7 +2,7 @@
 import { createLocalJWKSet, type JWTPayload, jwtVerify } from 'jose';
 import type { Clock } from '../core/clock.ts';
 import { isId } from '../core/ids.ts';
-import { readTokenState, revokeToken, type TokenStateRow } from '../features/sessions/store.ts';
+import { readTokenState, revokeOpaque, revokeToken, type TokenStateRow } from '../features/sessions/store.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { Keys } from './keys.ts';
 import { storageKey } from './storage-key.ts';
@@ -40,6 +40,8 @@ export interface TokenState {
   isAlive(claims: JWTPayload): Promise<boolean>;
   /** Takes back one JWT and everything else of its grant (RFC 7009 section 2.1). */
   revoke(claims: JWTPayload): Promise<void>;
+  /** The same for an opaque one, by the keys it is stored under. */
+  revokeOpaque(model: string, key: string, grantKey: string | null): Promise<void>;
 }
 
 export const SIGNATURE_ALGS = ['RS256', 'ES256', 'EdDSA'];
@@ -95,6 +97,7 @@ export function createTokenState({ db, keys, clock }: { db: Database; keys: Pick
     },
     findState,
     isAlive: async (claims) => (await findState(claims)) !== undefined,
+    revokeOpaque: (model, key, grantKey) => revokeOpaque(db, model, key, grantKey),
     async revoke(payload) {
       const claims = asClaims(payload);
       if (!claims) return;

@@ -143,3 +143,9 @@ export async function revokeToken(db: Database, jti: string, expiresAtSeconds: n
     insert into revoked_tokens (jti, expires_at) values ($1, to_timestamp($2)) on conflict do nothing`;
   await db.query({ name: 'token-revoke', text }, [jti, expiresAtSeconds, grantKey]);
 }
+
+/** Takes back one opaque token, and everything else of its grant. */
+export async function revokeOpaque(db: Database, model: string, key: string, grantKey: string | null): Promise<void> {
+  const text = `with gone as (delete from oidc_grants where id = $3) delete from oidc_access_tokens where model = $1 and id = $2`;
+  await db.query({ name: 'token-revoke-opaque', text }, [model, key, grantKey]);
+}

@@ -1,0 +1,29 @@
+/** The session of the browser that makes a request, for pages of ours beside the protocol's. */
+import type { Context } from 'koa';
+import type { Provider } from 'oidc-provider';
+import { storageKey } from './storage-key.ts';
+
+export interface BrowserSession {
+  /** As features/sessions names it. */
+  id: string;
+  userId: string;
+  /** Seconds since the epoch. */
+  authTime: number | undefined;
+  acr: string | undefined;
+  amr: readonly string[];
+  expiresAt: number;
+}
+
+/** Undefined where the browser is not signed in at this issuer, or its session has ended. Throws 503 where the database is away. */
+export async function browserSession(provider: Provider, ctx: Context): Promise<BrowserSession | undefined> {
+  const session = await provider.Session.get(ctx);
+  if (!session.accountId || typeof session.exp !== 'number') return undefined;
+  return {
+    id: storageKey(provider.issuer, 'uid', session.uid),
+    userId: session.accountId,
+    authTime: session.authTime(),
+    acr: session.acr,
+    amr: session.amr ?? [],
+    expiresAt: session.exp,
+  };
+}
