@@ -4,6 +4,8 @@ import type { Account, StoredCredential } from './method.ts';
 
 export interface Person {
   id: string;
+  homeTenantId: string;
+  username: string | undefined;
   active: boolean;
   email: string | undefined;
   emailVerified: boolean;
@@ -14,6 +16,8 @@ export interface Person {
 
 interface PersonRow {
   id: string;
+  home_tenant_id: string;
+  username: string | null;
   active: boolean;
   email: string | null;
   verified: boolean;
@@ -22,12 +26,15 @@ interface PersonRow {
   locale: string | null;
 }
 
-const PERSON = `select u.id, u.status = 'active' and t.status = 'active' as active, u.email, u.email_verified_at is not null as verified, u.given_name, u.family_name, u.locale
+const PERSON = `select u.id, u.home_tenant_id, u.username, u.status = 'active' and t.status = 'active' as active, u.email, u.email_verified_at is not null as verified, u.given_name,
+    u.family_name, u.locale
   from users u join tenants t on t.id = u.home_tenant_id where`;
 
 const personOf = (row: PersonRow | undefined): Person | undefined =>
   row && {
     id: row.id,
+    homeTenantId: row.home_tenant_id,
+    username: row.username ?? undefined,
     active: row.active,
     email: row.email ?? undefined,
     emailVerified: row.verified,
@@ -48,7 +55,7 @@ export async function findPerson(db: Database, id: string): Promise<Person | und
 
 /** The person as methods see it, read in the transaction that is about to change it; the row is held until then. */
 export async function lockAccount(sql: Sql, id: string): Promise<Account | undefined> {
-  const { rows } = await sql.raw<{ rows: (PersonRow & { home_tenant_id: string })[] }>(
+  const { rows } = await sql.raw<{ rows: Pick<PersonRow, 'id' | 'home_tenant_id' | 'active' | 'email' | 'verified'>[] }>(
     `select u.id, u.home_tenant_id, u.status = 'active' and t.status = 'active' as active, u.email, u.email_verified_at is not null as verified
      from users u join tenants t on t.id = u.home_tenant_id where u.id = ? for no key update of u`,
     [id],
