@@ -18,7 +18,7 @@ export type IsTrusted = (address: string) => boolean;
 export function trustOf(cidrs: readonly string[]): IsTrusted {
   const list = new BlockList();
   for (const cidr of cidrs) {
-    const [text = '', prefix] = cidr.split('/');
+    const [, text = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(cidr.trim()) ?? [];
     const address = normaliseAddress(text);
     if (address === undefined) throw new Error(`${cidr} is no address range`);
     const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
