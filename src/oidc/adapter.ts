@@ -1,6 +1,6 @@
 /** oidc-provider's storage: ids hashed at rest, one-time things consumed by compare-and-set, buffered inside a unit of work, written through outside. */
 import { randomBytes } from 'node:crypto';
-import { type Adapter, type AdapterFactory, type AdapterPayload, errors, Provider } from 'oidc-provider';
+import { type Adapter, type AdapterFactory, type AdapterPayload, type ClientAuthorizationState, errors, Provider } from 'oidc-provider';
 import { addSeconds, type Clock } from '../core/clock.ts';
 import { currentRequest } from '../core/scope.ts';
 import type { Database } from '../infra/postgres.ts';
@@ -124,7 +124,7 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
           uid: keyOf('uid', payload.uid!),
           user_id: payload.accountId ?? null,
           sids: Object.values(payload.authorizations ?? {}).flatMap(({ sid }) => (sid ? [sid] : [])),
-          payload: rest,
+          payload: { ...rest, authorizations: datedAuthorizations(payload, deps.clock) },
           sealed: sealFacts(deps.box),
           expires_at,
           known: past?.known === true || before?.known === true,
@@ -226,6 +226,20 @@ async function write(db: Database, unit: Unit): Promise<void> {
     if ((error as { code?: unknown }).code === '23503') throw new errors.InvalidGrant('the grant, the client or the person is gone');
     throw error;
   }
+}
+
+interface Dated extends ClientAuthorizationState {
+  /** The grant that `at` belongs to, and when (ms) the session got it: of two tabs' views of one session, the later wins for each client. */
+  of?: string | undefined;
+  at?: number;
+}
+
+/** The library also leaves empty entries behind, for clients that were only looked for. */
+function datedAuthorizations({ authorizations = {} }: AdapterPayload, clock: Clock): Record<string, Dated> {
+  const known = Object.entries<Dated>(authorizations).filter(([, { grantId, sid }]) => grantId ?? sid);
+  return Object.fromEntries(
+    known.map(([id, one]) => [id, one.at && one.of === one.grantId ? one : { ...one, of: one.grantId, at: clock.now().getTime() }]),
+  );
 }
 
 /** Where a session was last used from, for the person's own list of sessions. */

@@ -21,7 +21,7 @@ export interface FoundObject {
 // A session's row of the newest id, with what every living row of it was given: two tabs may have written at the same instant.
 const sessionBy = (condition: string): string => `
   select n.id, n.payload || jsonb_build_object('authorizations', coalesce((
-    select jsonb_object_agg(a.key, a.value order by t.created_at, t.id) from oidc_sessions t, jsonb_each(t.payload -> 'authorizations') a
+    select jsonb_object_agg(a.key, a.value order by (a.value ->> 'at')::float8, t.created_at, t.id) from oidc_sessions t, jsonb_each(t.payload -> 'authorizations') a
     where t.uid = n.uid and t.user_id is not distinct from n.user_id and t.expires_at > clock_timestamp()), '{}')) as payload
   from oidc_sessions n where ${condition} and n.expires_at > clock_timestamp() order by n.created_at desc, n.id limit 1`;
 

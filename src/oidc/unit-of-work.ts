@@ -135,7 +135,9 @@ put_sessions as (
   select n.id, n.uid, n.user_id, n.sids, n.payload, decode(n.sealed, 'base64'), n.expires_at from session n
   where not n.known or exists (select 1 from alive a where a.uid = n.uid)
   on conflict (id) do update set user_id = excluded.user_id, sids = array(select distinct unnest(s.sids || excluded.sids)),
-    payload = excluded.payload || jsonb_build_object('authorizations', coalesce(s.payload -> 'authorizations', '{}') || coalesce(excluded.payload -> 'authorizations', '{}')),
+    payload = excluded.payload || jsonb_build_object('authorizations', coalesce((
+      select jsonb_object_agg(m.key, m.value order by (m.value ->> 'at')::float8) from (
+        select * from jsonb_each(s.payload -> 'authorizations') union all select * from jsonb_each(excluded.payload -> 'authorizations')) m), '{}')),
     sealed = coalesce(excluded.sealed, s.sealed), seen_at = clock_timestamp(),
     expires_at = case when s.expires_at < clock_timestamp() + make_interval(secs => $11) then s.expires_at else excluded.expires_at end),
 put_audit as (${auditInsertText('$10', 'go')})

@@ -140,7 +140,7 @@ export const agreeing: LoginPage = async (interactions, { req, res, interaction 
 
 export interface TestIssuerOptions {
   /** Shares the database (and so the clients and people) of another node. */
-  node?: TestIssuer;
+  node?: Pick<TestIssuer, 'databaseUrl' | 'tenantId' | 'userId'>;
   /** What the node calls itself; its own address where nothing is said. */
   issuer?: string;
   graceSeconds?: number;
