@@ -41,8 +41,9 @@ const rules = {
   codeSendByRecipient: { points: 5, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   /** Exactly so many guesses over all codes of an account and purpose, whatever else is down. */
   codeTryByAccount: { points: 5, durationSeconds: 900, blockSeconds: 900, store: 'durable' },
-  clientAuthFailureByClient: { points: 300, durationSeconds: 60, blockSeconds: 0, store: 'shared' },
-  clientAuthFailureByAddress: { points: 30, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
+  /** By client and address together, or anybody could lock a client out. */
+  clientAuthFailureByClient: { points: 30, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
+  clientAuthFailureByAddress: { points: 120, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
   tokenByClient: { points: 2000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
   apiByActor: { points: 2000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
 } as const satisfies Record<string, Omit<LimitRule, 'name'>>;
