@@ -15,6 +15,7 @@ const config = readConfig();
 const log = createLogger({ level: config.logLevel });
 process.on('unhandledRejection', (error) => die(error, 'a promise was rejected and nobody looked'));
 process.on('uncaughtException', (error) => die(error, 'an exception was not caught'));
+if (config.otlpEndpoint !== undefined && !isWorker()) log.warn('OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version sends no traces yet');
 if (config.workers > 1 && !isWorker()) await runPrimary();
 else await runServer();
 
