@@ -99,7 +99,7 @@ async function run(ctx: Context, target: Mounted, params: Record<string, string>
   send(ctx, target, route.spec.idempotent ? await once(deps.idempotency, scope, request, work) : await work(), deps);
 }
 
-/** Who calls, in which tenant. A bad token is refused and the refusal kept, on public routes as well. */
+/** Who calls, in which tenant. A bad token is refused, and the refusal kept. */
 async function identify(ctx: Context, { spec, method, path }: Route, deps: RouteDeps): Promise<Scope> {
   const nobody = anonymousScope(deps.defaultTenantId);
   if (spec.access === 'public') return nobody;

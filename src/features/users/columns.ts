@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { invalidInput } from '../../core/errors.ts';
 import { mergePatch } from '../../http/merge-patch.ts';
 import { emailKey, nameErrors, phoneNumber, usernameKey } from './names.ts';
-import type { AttributeValue, UserColumns, UserRow } from './store.ts';
+import type { AttributeValue, UserChanges, UserColumns, UserRow } from './store.ts';
 
 export interface NewUser {
   username?: string;
@@ -35,6 +35,8 @@ export interface UserChange {
   attributes?: Record<string, AttributeValue>;
   /** Merged into the attributes there are (RFC 7396): null removes one. */
   attributesPatch?: Record<string, AttributeValue | null>;
+  /** The settings that are named; null removes one. */
+  settings?: Record<string, AttributeValue | null>;
 }
 
 /** The row of a new person. Throws 422 where a name cannot be one, or none is given. */
@@ -58,13 +60,13 @@ export function columnsOfNew(id: string, homeTenantId: string, input: NewUser, a
   return { ...columns, ...columnsOfChange(columns, input, at) };
 }
 
-type Before = Pick<UserRow, keyof UserColumns>;
+type Before = Pick<UserRow, keyof UserColumns> & Partial<Pick<UserRow, 'settings'>>;
 
 /** What a change means for the row. A new address or number is not verified unless the change says so. Throws 422. */
-export function columnsOfChange(before: Before, change: UserChange, at: Date): Partial<UserColumns> {
+export function columnsOfChange(before: Before, change: UserChange, at: Date): UserChanges {
   const errors = nameErrors(change);
   if (errors.length > 0) throw invalidInput(errors);
-  const columns: Partial<UserColumns> = {};
+  const columns: UserChanges = {};
   if (change.username !== undefined) {
     columns.username = change.username?.normalize('NFC') ?? null;
     columns.username_key = change.username === null ? null : (usernameKey(change.username) ?? null);
@@ -90,17 +92,22 @@ export function columnsOfChange(before: Before, change: UserChange, at: Date): P
   if (change.locale !== undefined) columns.locale = change.locale;
   if (change.status !== undefined) columns.status = change.status;
   if (change.attributes !== undefined) columns.attributes = change.attributes;
-  if (change.attributesPatch !== undefined) columns.attributes = mergedAttributes(before.attributes, change.attributesPatch);
+  if (change.attributesPatch !== undefined) columns.attributes = merged('attributes', before.attributes, change.attributesPatch);
+  if (change.settings !== undefined) columns.settings = merged('settings', before.settings ?? {}, change.settings);
   return columns;
 }
 
-const MOST_ATTRIBUTES = 100;
+const MOST_MEMBERS = 100;
 
-function mergedAttributes(before: UserRow['attributes'], patch: Record<string, AttributeValue | null>): UserRow['attributes'] {
-  const merged = mergePatch(before, patch) as UserRow['attributes'];
-  if (Object.keys(merged).length > MOST_ATTRIBUTES)
-    throw invalidInput([{ pointer: '/attributes', message: `must not have more than ${MOST_ATTRIBUTES} attributes` }]);
-  return merged;
+function merged(
+  field: string,
+  before: Record<string, AttributeValue>,
+  patch: Record<string, AttributeValue | null>,
+): Record<string, AttributeValue> {
+  const after = mergePatch(before, patch) as Record<string, AttributeValue>;
+  if (Object.keys(after).length > MOST_MEMBERS)
+    throw invalidInput([{ pointer: `/${field}`, message: `must not have more than ${MOST_MEMBERS} members` }]);
+  return after;
 }
 
 function verifiedAt(field: string, verified: boolean, value: string | null, since: Date | null, at: Date): Date | null {
@@ -109,7 +116,7 @@ function verifiedAt(field: string, verified: boolean, value: string | null, sinc
   return since ?? at;
 }
 
-const FIELDS: Readonly<Partial<Record<keyof UserColumns, string>>> = {
+const FIELDS: Readonly<Partial<Record<keyof UserChanges, string>>> = {
   username: 'username',
   email: 'email',
   email_verified_at: 'emailVerified',
@@ -120,12 +127,13 @@ const FIELDS: Readonly<Partial<Record<keyof UserColumns, string>>> = {
   locale: 'locale',
   status: 'status',
   attributes: 'attributes',
+  settings: 'settings',
 };
 
 /** The names of the fields that really change; for the audit log, which holds no values. */
-export const changedFields = (before: Before, columns: Partial<UserColumns>): string[] =>
+export const changedFields = (before: Before, columns: UserChanges): string[] =>
   Object.entries(FIELDS)
     .filter(
-      ([column]) => column in columns && !isDeepStrictEqual(columns[column as keyof UserColumns], before[column as keyof UserColumns]),
+      ([column]) => column in columns && !isDeepStrictEqual(columns[column as keyof UserChanges], before[column as keyof UserChanges]),
     )
     .map(([, field]) => field);

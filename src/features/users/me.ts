@@ -4,11 +4,12 @@ import type { Scope } from '../../core/scope.ts';
 import { answer, type Route, route } from '../../http/route.ts';
 import { changeMe, type UserDeps } from './commands.ts';
 import type { UserQueryDeps } from './queries.ts';
-import { ME, ME_PATCH, meView } from './schema.ts';
+import { ME, ME_PATCH, meView, PROFILE, PROFILE_PUT, profileView } from './schema.ts';
 import { findPerson, type UserRow } from './store.ts';
 
 const tag = 'Own account';
 const shown = (row: UserRow) => answer(meView(row), { version: row.version });
+const profile = (row: UserRow) => answer(profileView(row), { version: row.version });
 
 /** What a person sees and changes of themselves with a token of scope `account`. */
 export function meRoutes(deps: Pick<UserDeps, 'clock' | 'transact'> & UserQueryDeps): Route[] {
@@ -34,6 +35,22 @@ export function meRoutes(deps: Pick<UserDeps, 'clock' | 'transact'> & UserQueryD
       reply: ME,
       errors: [412],
       handle: async (scope, { body, ifMatch }) => shown(await changeMe(deps, scope, body, ifMatch)),
+    }),
+    route('GET /api/me/profile', {
+      summary: 'See your own profile',
+      tag,
+      access: 'account',
+      reply: PROFILE,
+      handle: async (scope) => profile(await self(scope)),
+    }),
+    route('PUT /api/me/profile', {
+      summary: 'Change the named fields of your own profile',
+      tag,
+      access: 'account',
+      body: PROFILE_PUT,
+      reply: PROFILE,
+      errors: [412],
+      handle: async (scope, { body, ifMatch }) => profile(await changeMe(deps, scope, body, ifMatch)),
     }),
   ];
 }

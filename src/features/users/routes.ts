@@ -1,6 +1,7 @@
 import { DELETED, deleted, pageRequest } from '../../http/paging.ts';
 import { answer, ID_PARAMS, type Route, route } from '../../http/route.ts';
 import { changeUser, createUser, removeUser, type UserDeps } from './commands.ts';
+import { profileRoutes } from './profile-routes.ts';
 import { getUser, pageOfUsers, type UserQueryDeps } from './queries.ts';
 import { NEW_USER, USER, USER_PAGE, USER_PATCH, USER_PUT, USER_QUERY, userView } from './schema.ts';
 import type { UserRow } from './store.ts';
@@ -82,5 +83,6 @@ export function userRoutes(deps: UserDeps & UserQueryDeps): Route[] {
         return deleted(params.id);
       },
     }),
+    ...profileRoutes(deps),
   ];
 }

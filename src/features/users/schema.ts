@@ -103,6 +103,18 @@ export const ME = Type.Pick(USER, [
 ]);
 export const ME_PATCH = Type.Pick(Type.Object(CHANGES), ['givenName', 'familyName', 'locale']);
 
+export const PROFILE = Type.Pick(USER, ['givenName', 'familyName', 'locale']);
+export const PROFILE_PUT = ME_PATCH;
+/** Whatever applications keep for a person: notification preferences, say. */
+export const SETTINGS = ATTRIBUTES;
+export const SETTINGS_PUT = ATTRIBUTES_PATCH;
+
+export const profileView = (row: UserRow): Static<typeof PROFILE> => ({
+  givenName: row.given_name,
+  familyName: row.family_name,
+  locale: row.locale,
+});
+
 export const userView = (row: UserRow): UserView => ({
   id: row.id,
   homeTenantId: row.home_tenant_id,

@@ -18,7 +18,7 @@ export interface UserRow {
   locale: string | null;
   status: 'active' | 'disabled';
   attributes: Record<string, AttributeValue>;
-  settings: Record<string, unknown>;
+  settings: Record<string, AttributeValue>;
   terms_version: string | null;
   version: number;
   created_at: Date;
@@ -28,8 +28,14 @@ export interface UserRow {
 
 export type UserColumns = Omit<UserRow, 'version' | 'created_at' | 'updated_at' | 'last_login_at' | 'settings' | 'terms_version'>;
 
-const columnsOf = (columns: Partial<UserColumns>): Record<string, unknown> =>
-  columns.attributes === undefined ? columns : { ...columns, attributes: JSON.stringify(columns.attributes) };
+/** What of a row can be changed. */
+export type UserChanges = Partial<UserColumns & Pick<UserRow, 'settings'>>;
+
+const columnsOf = ({ attributes, settings, ...columns }: UserChanges): Record<string, unknown> => ({
+  ...columns,
+  ...(attributes === undefined ? {} : { attributes: JSON.stringify(attributes) }),
+  ...(settings === undefined ? {} : { settings: JSON.stringify(settings) }),
+});
 
 /** Adds a person. Throws SQLSTATE 23505 where a name is taken. */
 export async function insertUser(sql: Sql, columns: UserColumns): Promise<UserRow> {
@@ -38,7 +44,7 @@ export async function insertUser(sql: Sql, columns: UserColumns): Promise<UserRo
 }
 
 /** Changes the columns that are named and raises the version. Throws SQLSTATE 23505 where a name is taken. */
-export async function updateUser(sql: Sql, id: string, columns: Partial<UserColumns>): Promise<UserRow> {
+export async function updateUser(sql: Sql, id: string, columns: UserChanges): Promise<UserRow> {
   const [row] = await sql('users')
     .where({ id })
     .update({ ...columnsOf(columns), version: sql.raw('version + 1'), updated_at: sql.raw('clock_timestamp()') })

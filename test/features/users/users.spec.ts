@@ -262,4 +262,25 @@ describe('people', () => {
     assert.equal((await call('GET /api/users', undefined, me)).status, 403);
     assert.equal((await call('GET /api/me')).status, 403, 'a client is nobody with an account');
   });
+
+  it('changes profile and settings by what is named, under the version of the person', async () => {
+    const { id } = await create({ username: 'profiled', givenName: 'A', familyName: 'B' });
+    const path = `/api/users/${id}`;
+    const profile = await call(`PUT ${path}/profile`, { givenName: 'C', familyName: null });
+    assert.deepEqual([profile.status, profile.body], [200, { givenName: 'C', familyName: null, locale: null }]);
+    assert.equal(profile.headers.get('etag'), (await call(`GET ${path}`)).headers.get('etag'));
+    assert.deepEqual((await call(`PUT ${path}/settings`, { theme: 'dark', mail: ['news'] })).body, { theme: 'dark', mail: ['news'] });
+    assert.deepEqual((await call(`PUT ${path}/settings`, { theme: null, size: 2 })).body, { mail: ['news'], size: 2 });
+    assert.deepEqual((await call(`GET ${path}/settings`)).body, { mail: ['news'], size: 2 });
+    assert.equal(code(await call(`PUT ${path}/settings`, { deep: { er: 1 } })), '422 input.invalid');
+    assert.equal(code(await call(`PUT ${path}/profile`, { email: 'x@corp.test' })), '422 input.invalid');
+    assert.equal(
+      code(await call(`PUT ${path}/profile`, { givenName: 'D' }, root, { headers: { 'if-match': '"1"' } })),
+      '412 precondition.failed',
+    );
+    assert.equal(code(await call(`GET ${path}/settings`, undefined, tenant)), '404 user.not_found');
+    const me = api.tokenOf({ tenantId: api.rootTenantId, actor: { type: 'user', id }, permissions: ['account'], platform: false });
+    assert.deepEqual((await call('PUT /api/me/profile', { locale: 'de' }, me)).body, { givenName: 'C', familyName: null, locale: 'de' });
+    assert.deepEqual((await call('GET /api/me/profile', undefined, me)).body, { givenName: 'C', familyName: null, locale: 'de' });
+  });
 });
