@@ -13,6 +13,7 @@ import { currentRequest } from '#src/core/scope.ts';
 import { createAudit } from '#src/features/audit/record.ts';
 import { hashSecret } from '#src/features/clients/secrets.ts';
 import { createChangeFeed } from '#src/infra/change-feed.ts';
+import { migrate } from '#src/infra/migrate.ts';
 import { type Database, openDatabase } from '#src/infra/postgres.ts';
 import { createSecretBox } from '#src/infra/secret-box.ts';
 import { createAccounts } from '#src/oidc/accounts.ts';
@@ -141,6 +142,8 @@ export const agreeing: LoginPage = async (interactions, { req, res, interaction 
 export interface TestIssuerOptions {
   /** Shares the database (and so the clients and people) of another node. */
   node?: Pick<TestIssuer, 'databaseUrl' | 'tenantId' | 'userId'>;
+  /** An empty database to migrate and use, instead of a clone. */
+  databaseUrl?: string;
   /** What the node calls itself; its own address where nothing is said. */
   issuer?: string;
   graceSeconds?: number;
@@ -150,7 +153,9 @@ export interface TestIssuerOptions {
 }
 
 export async function startIssuer(options: TestIssuerOptions = {}): Promise<TestIssuer> {
-  const database = options.node ? { url: options.node.databaseUrl, drop: async () => {} } : await createTestDatabase();
+  const given = options.node?.databaseUrl ?? options.databaseUrl;
+  if (options.databaseUrl) await migrate(options.databaseUrl);
+  const database = given ? { url: given, drop: async () => {} } : await createTestDatabase();
   const owner = new pg.Pool({ connectionString: database.url, max: 3 });
   owner.on('error', () => {});
   const plain = openDatabase({ url: database.url });
