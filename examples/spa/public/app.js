@@ -1,6 +1,7 @@
 const { ErrorResponse, UserManager, WebStorageStateStore } = globalThis.oidc;
 
 const { issuer, clientId, api } = await (await fetch('/config.json')).json();
+let renewals = 0;
 const element = (id) => document.getElementById(id);
 
 const manager = new UserManager({
@@ -38,7 +39,8 @@ async function failed(error) {
 async function renew() {
   try {
     await show(await manager.signinSilent());
-    say(`Renewed at ${new Date().toLocaleTimeString()}`);
+    renewals += 1;
+    element('renewals').textContent = `Renewed here: ${renewals}`;
   } catch (error) {
     await failed(error);
   }
