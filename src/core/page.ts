@@ -1,3 +1,5 @@
+import { invalidInput } from './errors.ts';
+
 /** What a list is asked for. `cursor` is opaque to callers; `limit` is 1 to 200. */
 export interface PageRequest {
   limit: number;
@@ -21,6 +23,18 @@ export function readCursor(cursor: string | undefined): readonly string[] | unde
 }
 
 export const cursorOf = (...parts: string[]): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
+
+/**
+ * Where a list in order of creation goes on: microseconds since the epoch, and the id of the last row seen. Undefined for its
+ * beginning. Throws 422 where the cursor is none of such a list.
+ */
+export function readPosition(cursor: string | undefined): readonly [micros: string, id: string] | undefined {
+  if (cursor === undefined) return undefined;
+  const [micros = '', id, ...rest] = readCursor(cursor) ?? [];
+  if (!/^\d{1,17}$/.test(micros) || id === undefined || rest.length > 0)
+    throw invalidInput([{ pointer: '/cursor', message: 'is not a cursor of this list' }]);
+  return [micros, id];
+}
 
 /** Cuts rows fetched with `limit + 1` into a page; `key` names the sort position of a row. */
 export function pageOf<Row, Item>(rows: Row[], limit: number, key: (row: Row) => string[], show: (row: Row) => Item): Page<Item> {

@@ -36,7 +36,7 @@ export const createMetadataCheck =
   (provider: () => Provider) =>
   async (metadata: ClientMetadata): Promise<void> => {
     try {
-      await validateMetadata(provider(), String(metadata['client_id']), metadata);
+      await validateMetadata(provider(), metadata);
     } catch (error) {
       if (!(error instanceof errors.OIDCProviderError)) throw error;
       const message = error.error_description ?? 'cannot be used';

@@ -1,5 +1,5 @@
 import type { Page, PageRequest } from '../../core/page.ts';
-import { pageOf, readCursor } from '../../core/page.ts';
+import { pageOf, readPosition } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { ClientWithSecrets } from './commands.ts';
@@ -30,9 +30,7 @@ export const pageOfClients = (
 ): Promise<Page<ClientWithSecrets>> =>
   db.transaction(
     async (sql) => {
-      const after = readCursor(cursor);
-      const position = after?.length === 2 ? ([after[0]!, after[1]!] as const) : undefined;
-      const rows = await listClients(sql, scope.tenantId, limit + 1, position, filter);
+      const rows = await listClients(sql, scope.tenantId, limit + 1, readPosition(cursor), filter);
       const secrets = await secretsOfAll(
         sql,
         scope.tenantId,

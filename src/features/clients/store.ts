@@ -65,7 +65,7 @@ export async function updateClient(sql: Sql, tenantId: string, clientId: string,
 export const deleteClient = (sql: Sql, tenantId: string, clientId: string): Promise<number> =>
   sql('clients').where({ tenant_id: tenantId, client_id: clientId }).delete();
 
-/** `position` is the instant of creation, to the microsecond. */
+/** `position` is the instant of creation in microseconds since the epoch. */
 export type ListedClient = ClientRow & { position: string };
 
 export interface ClientFilter {
@@ -89,13 +89,13 @@ export function listClients(
   filter: ClientFilter,
 ): Promise<ListedClient[]> {
   const query = sql('clients')
-    .select<ListedClient[]>('*', sql.raw('created_at::text as position'))
+    .select<ListedClient[]>('*', sql.raw('floor(extract(epoch from created_at) * 1000000)::text as position'))
     .where({ tenant_id: tenantId })
     .orderBy(['created_at', 'client_id'])
     .limit(limit);
   if (filter.name !== undefined) query.whereRaw(`metadata ->> 'client_name' = ?`, [filter.name]);
   if (filter.enabled !== undefined) query.where({ enabled: filter.enabled });
-  if (after) query.whereRaw('(created_at, client_id) > (?::timestamptz, ?)', [...after]);
+  if (after) query.whereRaw(`(created_at, client_id) > (timestamptz 'epoch' + ?::bigint * interval '1 microsecond', ?)`, [...after]);
   return query.then((rows) => rows);
 }
 

@@ -6,7 +6,7 @@ import { checkIfMatch } from '../../http/etag.ts';
 import { mergePatch } from '../../http/merge-patch.ts';
 import { violatedUnique } from '../../infra/postgres.ts';
 import type { Transact } from '../audit/index.ts';
-import type { ResourceInput } from './schema.ts';
+import type { ResourceInput, ResourceReplacement } from './schema.ts';
 import {
   insertResource,
   lockResource,
@@ -49,9 +49,9 @@ export const replaceResource = (
   deps: ResourceDeps,
   scope: Scope,
   id: string,
-  input: ResourceInput,
+  input: ResourceReplacement,
   ifMatch?: string,
-): Promise<ResourceRow> => changeResource(deps, scope, id, ifMatch, () => input);
+): Promise<ResourceRow> => changeResource(deps, scope, id, ifMatch, (row) => ({ identifier: row.identifier, ...input }));
 
 /** Applies a JSON merge patch (RFC 7396); null gives the default back. Throws 404, 409, 412, 422. */
 export const patchResource = (deps: ResourceDeps, scope: Scope, id: string, patch: object, ifMatch?: string): Promise<ResourceRow> =>

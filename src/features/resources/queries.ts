@@ -1,6 +1,7 @@
+import { invalidInput } from '../../core/errors.ts';
 import { isId } from '../../core/ids.ts';
 import type { Page, PageRequest } from '../../core/page.ts';
-import { pageOf, readCursor } from '../../core/page.ts';
+import { pageOf, readPosition } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import { resourceNotFound } from './commands.ts';
@@ -24,8 +25,8 @@ export async function pageOfResources(
   { limit, cursor }: PageRequest,
   identifier: string | undefined,
 ): Promise<Page<ResourceRow>> {
-  const after = readCursor(cursor);
-  const position = after?.length === 2 && isId(after[1]!) ? ([after[0]!, after[1]!] as const) : undefined;
+  const position = readPosition(cursor);
+  if (position && !isId(position[1])) throw invalidInput([{ pointer: '/cursor', message: 'is not a cursor of this list' }]);
   const rows = await db.transaction((sql) => listResources(sql, scope.tenantId, limit + 1, position, identifier), {
     tenantId: scope.tenantId,
   });

@@ -2,7 +2,15 @@ import { DELETED, deleted, pageRequest } from '../../http/paging.ts';
 import { answer, ID_PARAMS, type Route, route } from '../../http/route.ts';
 import { createResource, deleteResource, patchResource, type ResourceDeps, replaceResource } from './commands.ts';
 import { getResource, pageOfResources, type ResourceQueryDeps } from './queries.ts';
-import { RESOURCE, RESOURCE_INPUT, RESOURCE_PAGE, RESOURCE_PATCH, RESOURCE_QUERY, type ResourceView } from './schema.ts';
+import {
+  RESOURCE,
+  RESOURCE_INPUT,
+  RESOURCE_PAGE,
+  RESOURCE_PATCH,
+  RESOURCE_QUERY,
+  RESOURCE_REPLACEMENT,
+  type ResourceView,
+} from './schema.ts';
 import type { ResourceRow } from './store.ts';
 
 const tag = 'Resources';
@@ -47,7 +55,7 @@ export function resourceRoutes(deps: ResourceDeps & ResourceQueryDeps): Route[] 
       tag,
       access: 'resources.write',
       params: ID_PARAMS,
-      body: RESOURCE_INPUT,
+      body: RESOURCE_REPLACEMENT,
       reply: RESOURCE,
       load: (scope, { id }) => getResource(deps, scope, id),
       handle: async (scope, { params, body, ifMatch }) => versioned(await replaceResource(deps, scope, params.id, body, ifMatch)),

@@ -25,9 +25,13 @@ const FIELDS = {
 const SCOPES_INPUT = Type.Array(NEW_SCOPE, { maxItems: 500 });
 const { identifier, name, ...rest } = { ...FIELDS, scopes: SCOPES_INPUT };
 
-/** For POST and PUT: what is left out has its default. */
+/** For POST: what is left out has its default. */
 export const RESOURCE_INPUT = Type.Object({ identifier, name, ...Type.Partial(Type.Object(rest)).properties });
 export type ResourceInput = Static<typeof RESOURCE_INPUT>;
+
+/** For PUT: the same, and the identifier stays where it is left out. */
+export const RESOURCE_REPLACEMENT = Type.Object({ ...RESOURCE_INPUT.properties, identifier: Type.Optional(identifier) });
+export type ResourceReplacement = Static<typeof RESOURCE_REPLACEMENT>;
 
 export const RESOURCE_PATCH = Type.Object(
   Object.fromEntries(

@@ -56,7 +56,7 @@ export async function updateResource(sql: Sql, tenantId: string, id: string, val
 export const deleteResource = (sql: Sql, tenantId: string, id: string): Promise<number> =>
   sql('resources').where({ tenant_id: tenantId, id }).delete();
 
-/** `position` is the instant of creation, to the microsecond. */
+/** `position` is the instant of creation in microseconds since the epoch. */
 export type ListedResource = ResourceRow & { position: string };
 
 /** In order of creation; `after` is the last row seen before. */
@@ -68,11 +68,11 @@ export function listResources(
   identifier: string | undefined,
 ): Promise<ListedResource[]> {
   const query = sql('resources')
-    .select<ListedResource[]>('*', sql.raw('created_at::text as position'))
+    .select<ListedResource[]>('*', sql.raw('floor(extract(epoch from created_at) * 1000000)::text as position'))
     .where({ tenant_id: tenantId })
     .orderBy(['created_at', 'id'])
     .limit(limit);
   if (identifier !== undefined) query.where({ identifier });
-  if (after) query.whereRaw(`(created_at, id) > (?::timestamptz, ?::uuid)`, [...after]);
+  if (after) query.whereRaw(`(created_at, id) > (timestamptz 'epoch' + ?::bigint * interval '1 microsecond', ?::uuid)`, [...after]);
   return query.then((rows) => rows);
 }
