@@ -48,7 +48,7 @@ export async function startSpa({ issuer, clientId, port, api }: SpaOptions): Pro
     response.writeHead(200, {
       'content-type': found.type,
       'cache-control': 'no-cache',
-      'content-security-policy': `default-src 'self'; connect-src 'self' ${issuer}${api ? ` ${api}` : ''}; base-uri 'none'; frame-ancestors 'none'`,
+      'content-security-policy': `default-src 'self'; img-src data:; connect-src 'self' ${issuer}${api ? ` ${api}` : ''}; base-uri 'none'; frame-ancestors 'none'`,
       'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
     });
