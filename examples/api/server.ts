@@ -168,8 +168,13 @@ if (import.meta.main) {
       { name: 'notes.write', description: 'Write notes' },
     ],
   };
-  console.log(`The example API listens on ${url}. Register it once, with a token for ${issuer}/api that has resources.write:
+  console.log(`The example API listens on ${url}. Register it once. On the machine of ${issuer}, make a client that may:
 
+npm run gatehouse -- client create --id setup --name Setup --grant client_credentials --permission resources.write
+
+and with the secret that prints:
+
+TOKEN=$(curl -s -u "setup:$SECRET" -d grant_type=client_credentials -d resource=${issuer}/api ${issuer}/token | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
 curl -X POST ${issuer}/api/resources -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
   -d '${JSON.stringify(registration)}'
 `);

@@ -69,9 +69,9 @@ if (import.meta.main) {
   const issuer = process.env['ISSUER'] ?? 'http://localhost:3000';
   const clientId = process.env['CLIENT_ID'] ?? 'example-spa';
   const { url } = await startSpa({ issuer, clientId, port: Number(process.env['PORT'] ?? 5173), api: process.env['API'] });
-  console.log(`The example app is on ${url}. Register it once, with a token for ${issuer}/api that has clients.write:
+  console.log(`The example app is on ${url}. Register it once, on the machine of ${issuer}:
 
-curl -X POST ${issuer}/api/clients -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
-  -d '${JSON.stringify({ client_id: clientId, ...spaClient(url) })}'
+npm run gatehouse -- client create --id ${clientId} --name "Example single-page app" --public \\
+  --redirect-uri ${url}/callback --post-logout-redirect-uri ${url}/ --allowed-origin ${url}
 `);
 }
