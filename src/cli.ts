@@ -52,6 +52,7 @@ interface ClientOptions {
   id?: string;
   redirectUri?: string[];
   postLogoutRedirectUri?: string[];
+  allowedOrigin?: string[];
   grant?: ('authorization_code' | 'refresh_token' | 'client_credentials')[];
   public?: true;
   firstParty?: true;
@@ -68,6 +69,7 @@ program
   .option('--id <client_id>', 'a random one where nothing is said')
   .option('--redirect-uri <uri>', 'may be given several times', list)
   .option('--post-logout-redirect-uri <uri>', 'may be given several times', list)
+  .option('--allowed-origin <origin>', 'of pages that call the token endpoint from a browser; may be given several times', list)
   .option('--grant <type>', 'may be given several times; authorization_code and refresh_token where nothing is said', list)
   .option('--public', 'without a secret: for browsers and phones')
   .option('--first-party', 'of the same organisation: no consent page')
@@ -90,6 +92,7 @@ function clientOf(options: ClientOptions): NewClient {
     token_endpoint_auth_method: options.public ? 'none' : 'client_secret_basic',
     ...(options.id === undefined ? {} : { client_id: options.id }),
     ...(options.postLogoutRedirectUri === undefined ? {} : { post_logout_redirect_uris: options.postLogoutRedirectUri }),
+    ...(options.allowedOrigin === undefined ? {} : { allowed_origins: options.allowedOrigin }),
     ...(options.firstParty ? { first_party: true } : {}),
     ...(options.directLogin ? { direct_login: true } : {}),
     ...(options.permission === undefined ? {} : { permissions: options.permission as NonNullable<NewClient['permissions']> }),
