@@ -12,6 +12,8 @@ export interface Metrics {
   /** Tokens issued by the token endpoint or a direct login. */
   tokens(grantType: string): void;
   introspection(active: boolean): void;
+  /** Where the number of statements sent to the database is read. */
+  statements(read: () => number): void;
   /** 1 while this process is ready. */
   ready(value: boolean): void;
   /** The exposition text. */
@@ -54,6 +56,17 @@ export function createMetrics(): Metrics {
     // What a caller may choose freely would become a series of its own each time.
     tokens: (grantType) => tokens.inc({ grant_type: GRANTS.has(grantType) ? grantType : 'other' }),
     introspection: (active) => introspections.inc({ active: String(active) }),
+    statements(read) {
+      new Counter({
+        name: 'gatehouse_sql_statements_total',
+        help: 'Statements sent to the database, BEGIN and COMMIT counted',
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      });
+    },
     ready: (value) => ready.set(value ? 1 : 0),
     text: () => registry.metrics(),
     async listen(host, port) {

@@ -33,6 +33,8 @@ export interface LogoutPage {
   confirm: { name: string; value: string };
   accountId: string | undefined;
   client: ClientSummary | undefined;
+  /** Where the browser may be sent afterwards, for `form-action`. */
+  redirectUri: string | undefined;
 }
 
 export interface ClientSummary {
@@ -169,13 +171,14 @@ export function configure(deps: ConfigurationDeps): Configuration {
       rpInitiatedLogout: {
         enabled: true,
         async logoutSource(ctx) {
-          const { session, client } = ctx.oidc;
+          const { session, client, params } = ctx.oidc;
           await deps.pages.logout(ctx, {
             action: ctx.oidc.urlFor('end_session_confirm'),
             hidden: { xsrf: String(session?.state?.['secret'] ?? '') },
             confirm: { name: 'logout', value: 'yes' },
             accountId: session?.accountId,
             client: client && summaryOf(client),
+            redirectUri: typeof params?.['post_logout_redirect_uri'] === 'string' ? params['post_logout_redirect_uri'] : undefined,
           });
         },
         async postLogoutSuccessSource(ctx) {

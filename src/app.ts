@@ -1,0 +1,89 @@
+/** The composition root: starts what src/app/ builds, opens the ports, and closes everything in reverse. */
+import { type AppOptions, type BuiltApp, buildApp } from './app/build.ts';
+import type { Config } from './config.ts';
+import { ALL_PERMISSIONS } from './core/permissions.ts';
+import { systemScope } from './core/scope.ts';
+import { createClient } from './features/clients/commands.ts';
+import type { NewClient } from './features/clients/schema.ts';
+import { TEND_JOB } from './features/signing-keys/commands.ts';
+import { recoverAdministrator } from './features/users/administrators.ts';
+import { createUser, type NewUser } from './features/users/commands.ts';
+import { createServer, OWN_PATHS } from './http/server.ts';
+import type { Logger } from './infra/log.ts';
+import { SWEEP_CRONTAB } from './infra/sweeps.ts';
+
+export type { AppOptions } from './app/build.ts';
+
+/** Starts the server. Answers the lines that tell where everything is. Throws where a part cannot start; nothing is left running then. */
+export async function startApp(config: Config, options: AppOptions) {
+  const { log } = options;
+  const app = await buildApp(config, options);
+  const { closers, health, metrics, protocol } = app;
+  try {
+    const own = app.own.callback();
+    const hostOf = (url: string): string => new URL(url).host;
+    const server = createServer({
+      issuerOf: (host) => app.issuers().find(({ url }) => hostOf(url) === host)?.url,
+      baseIssuer: config.issuer,
+      trustedProxies: config.trustedProxies,
+      health,
+      own,
+      ownPaths: OWN_PATHS,
+      view: app.view,
+      log,
+      protocol: (issuer) => (request, response) => protocol.pool.handle(issuer, request, response),
+      onAnswered: metrics.answered,
+    });
+    metrics.statements(() => app.db.statements.count);
+    closers.push(() => metrics.close());
+    await metrics.listen(config.metricsHost, config.metricsPort);
+    await app.jobs.start(app.handlers, `${SWEEP_CRONTAB}\n* * * * * ${TEND_JOB} ?max=2`);
+    closers.push(() => app.jobs.stop());
+    closers.push(() => server.close());
+    await server.listen(config.host, config.port);
+    metrics.ready(true);
+    if (config.otlpEndpoint) log.warn('OTEL_EXPORTER_OTLP_ENDPOINT is set, and this version sends no traces');
+    return { close: app.close, banner: bannerOf(config, app), db: app.db, rootTenantId: app.rootTenantId };
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+}
+
+/** For the command line: the same parts without a port or jobs. */
+export async function openTools(config: Config, { log }: { log: Logger }) {
+  const app = await buildApp(config, { log });
+  const scope = systemScope(app.rootTenantId, 'command-line', ALL_PERMISSIONS);
+  return {
+    close: app.close,
+    async createClient(input: NewClient) {
+      const { row, secret } = await createClient(app.clients, scope, input);
+      return { clientId: row.client_id, secret };
+    },
+    createUser: (input: NewUser) => createUser(app.users, scope, input),
+    recoverAdministrator: (email: string) => recoverAdministrator(app.users, app.rootTenantId, email),
+  };
+}
+
+function bannerOf(config: Config, { mails, mailbox, firstSteps }: BuiltApp): string[] {
+  const line = (name: string, value: string): string => `${name.padEnd(21)} ${value}`;
+  const { issuer } = config;
+  return [
+    '',
+    'Gatehouse is ready.',
+    '',
+    line('Issuer', issuer),
+    line('Discovery', `${issuer}/.well-known/openid-configuration`),
+    line('Your account', `${issuer}/account`),
+    line('API reference', `${issuer}/docs`),
+    ...(config.loopback && !config.production ? [line('Demo application', `${issuer}/demo`)] : []),
+    ...(mailbox ? [line('Development mailbox', `${issuer}/dev/mailbox`)] : []),
+    line('Metrics', `http://${config.metricsHost}:${config.metricsPort}/metrics`),
+    ...(config.databaseUrl === undefined
+      ? [line('Database', `embedded PostgreSQL under ${config.dataDir}: for trial and development, on loopback only`)]
+      : []),
+    ...(mails ? [] : [line('Mail', 'none: SMTP_URL is not set, so registration and password reset are off')]),
+    ...firstSteps,
+    '',
+  ];
+}

@@ -1,0 +1,91 @@
+/** Every route of the API with what it runs on. */
+import type { Config } from '../config.ts';
+import type { Clock } from '../core/clock.ts';
+import { DEFAULT_LOCALE, message } from '../core/messages/catalogue.ts';
+import type { Audit } from '../features/audit/record.ts';
+import { auditRoutes } from '../features/audit/routes.ts';
+import type { ClientDeps } from '../features/clients/commands.ts';
+import { knownClients } from '../features/clients/queries.ts';
+import { clientRoutes } from '../features/clients/routes.ts';
+import { setPassword } from '../features/credentials/commands.ts';
+import type { Passwords } from '../features/credentials/passwords.ts';
+import { resourceRoutes } from '../features/resources/routes.ts';
+import { endAccess, type SessionCommandDeps } from '../features/sessions/commands.ts';
+import { personRoutes } from '../features/sessions/person-routes.ts';
+import type { SessionQueryDeps } from '../features/sessions/queries.ts';
+import { sessionRoutes } from '../features/sessions/routes.ts';
+import { signingKeyRoutes } from '../features/signing-keys/routes.ts';
+import type { UserDeps } from '../features/users/commands.ts';
+import { meRoutes } from '../features/users/me.ts';
+import { userRoutes } from '../features/users/routes.ts';
+import type { Route } from '../http/route.ts';
+import type { Database } from '../infra/postgres.ts';
+import { deleteJourneysOf } from '../login/journey-store.ts';
+import { createMetadataCheck } from '../oidc/clients.ts';
+import { directRoutes } from '../oidc/direct-routes.ts';
+import { createTokenDoor } from '../oidc/token-door.ts';
+import type { Protocol } from './protocol.ts';
+
+export interface ApiParts {
+  config: Config;
+  clock: Clock;
+  db: Database;
+  audit: Audit;
+  passwords: Passwords;
+  protocol: Protocol;
+  sessions: SessionQueryDeps & SessionCommandDeps;
+}
+
+export function createApi({ config, clock, db, audit, passwords, protocol, sessions }: ApiParts) {
+  const { transact, forget, openPersonal } = audit;
+  const users: UserDeps & { db: Database } = {
+    db,
+    clock,
+    transact,
+    forget,
+    async checkPassword(password, about) {
+      const fault = await passwords.judge(password, about);
+      return fault && message(DEFAULT_LOCALE, fault.key, fault.values);
+    },
+    hashPassword: passwords.hash,
+    setPassword: (work, input) => setPassword({ clock }, work, input),
+    async endAccess({ sql }, userId) {
+      await endAccess(sessions, userId, sql);
+      await deleteJourneysOf(sql, userId);
+    },
+  };
+  const clients: ClientDeps & { db: Database } = {
+    db,
+    transact,
+    rules: { loopback: config.loopback, outboundAllowHosts: config.outboundAllowHosts },
+    validateMetadata: createMetadataCheck(protocol.providerNow),
+    changed: protocol.clients.drop,
+  };
+  const door = createTokenDoor({
+    db,
+    clock,
+    baseIssuer: config.issuer,
+    tokens: protocol.tokens,
+    clients: protocol.clients,
+    resources: protocol.resources,
+    limitFailures: (clientId) => protocol.failures.count(clientId),
+  });
+  const routes: Route[] = [
+    ...userRoutes(users),
+    ...meRoutes(users),
+    ...clientRoutes(clients),
+    ...resourceRoutes({
+      db,
+      transact,
+      issuer: config.issuer,
+      knownClients: (scope, ids) => knownClients({ db }, scope, ids),
+      changed: protocol.resources.drop,
+    }),
+    ...signingKeyRoutes(protocol.keyDeps),
+    ...sessionRoutes({ ...sessions, ...door }),
+    ...personRoutes(sessions),
+    ...directRoutes(),
+    ...auditRoutes({ db, openPersonal }),
+  ];
+  return { routes, users, clients };
+}

@@ -1,0 +1,229 @@
+/** Builds every part once, top to bottom; what was built is closed in reverse. */
+
+import { accountRoutes } from '../account/routes.ts';
+import { ACCOUNT_VIEWS } from '../account/views/pages.ts';
+import type { Config } from '../config.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { createDemo } from '../demo/demo.ts';
+import { createAudit } from '../features/audit/record.ts';
+import { createPasswords } from '../features/credentials/passwords.ts';
+import { endAccess } from '../features/sessions/commands.ts';
+import { NOTIFY_JOB } from '../features/sessions/index.ts';
+import { TEND_JOB } from '../features/signing-keys/commands.ts';
+import { listIssuers, tenantExists } from '../features/tenants/store.ts';
+import { assets } from '../http/assets.ts';
+import { createCsrf } from '../http/csrf.ts';
+import { apiReference } from '../http/docs.ts';
+import { createHealth, healthRoutes } from '../http/health.ts';
+import { mountRoutes, type RouteDeps } from '../http/mount-routes.ts';
+import { buildOpenApi, openApiDocument } from '../http/openapi.ts';
+import { createOwnApp } from '../http/own-app.ts';
+import { createView } from '../http/view.ts';
+import { createChangeFeed } from '../infra/change-feed.ts';
+import { createIdempotencyKeys } from '../infra/idempotency.ts';
+import { createJobs } from '../infra/jobs.ts';
+import { addressKey, createLimits, RULES } from '../infra/limits.ts';
+import type { Logger } from '../infra/log.ts';
+import { createQueueMail, createSmtpMailer, MAIL_JOB, mailHandler } from '../infra/mail.ts';
+import { createMailbox } from '../infra/mailbox.ts';
+import { createMetrics } from '../infra/metrics.ts';
+import { createOutboundFetch } from '../infra/outbound-http.ts';
+import { createPasswordHasher } from '../infra/password-hash.ts';
+import { createRedis } from '../infra/redis.ts';
+import { createSecretBox } from '../infra/secret-box.ts';
+import { SWEEP_JOB, sweepHandler } from '../infra/sweeps.ts';
+import { createCodes } from '../login/codes.ts';
+import { devMailbox } from '../login/dev-mailbox.ts';
+import { authenticateDirect } from '../login/direct.ts';
+import { createEngine } from '../login/engine.ts';
+import type { LoginMethod } from '../login/method.ts';
+import { builtInMethods } from '../login/methods/index.ts';
+import { loginRoutes } from '../login/routes.ts';
+import { LOGIN_VIEWS } from '../login/views/pages.ts';
+import { createAuthenticate } from '../oidc/authenticate.ts';
+import { serveDirectPaths } from '../oidc/direct-routes.ts';
+import { createInteractions } from '../oidc/interaction.ts';
+import { browserSession } from '../oidc/sessions.ts';
+import { storageKey } from '../oidc/storage-key.ts';
+import { createApi } from './api.ts';
+import { bootstrap, ensureInstallation } from './bootstrap.ts';
+import { checkClock, openDatabaseOf } from './database.ts';
+import { createProtocol } from './protocol.ts';
+
+export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'> {
+  log: Logger;
+  clock?: Clock;
+  /** Ways to sign in beside the built-in ones. */
+  methods?: readonly LoginMethod[];
+}
+
+/** Everything but the open port: what the server and the command line share. */
+export async function buildApp(config: Config, { log, clock = systemClock, methods: more = [], strict, onAnswer }: AppOptions) {
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse())
+      await closer().catch((error: unknown) => log.error({ err: error }, 'closing a part failed'));
+  };
+  try {
+    const warn = (text: string, error?: unknown): void => log.warn({ err: error }, text);
+    const db = await openDatabaseOf(config, log, closers);
+    const redis = config.redisUrl === undefined ? undefined : createRedis(config.redisUrl, log);
+    if (redis) closers.push(async () => redis.disconnect());
+    const { rootTenantId, ...installation } = await ensureInstallation(db, config);
+    let { issuers } = installation;
+
+    const box = createSecretBox(config.encryptionKeys);
+    const view = createView({ clock, folders: [LOGIN_VIEWS, ACCOUNT_VIEWS] });
+    const csrf = createCsrf(box);
+    const metrics = createMetrics();
+    const limits = createLimits({ db, redis });
+    const fetch = createOutboundFetch({ allowHosts: config.outboundAllowHosts });
+    closers.push(() => fetch.close());
+    const jobs = createJobs(db, log);
+    const feed = await createChangeFeed(db, { log: warn });
+    closers.push(() => feed.stop());
+    const audit = createAudit({ db, box, clock, jobs, log });
+    feed.on('person', ({ id }) => audit.drop(id));
+    feed.on(
+      'issuers',
+      () =>
+        void listIssuers(db).then(
+          (found) => {
+            issuers = found;
+          },
+          (error: unknown) => warn('could not read the issuers', error),
+        ),
+    );
+
+    const mailbox = !config.smtpUrl && config.loopback && !config.production ? createMailbox({ db, box, clock }) : undefined;
+    const mailer = config.smtpUrl ? createSmtpMailer(config.smtpUrl, config.mailFrom) : mailbox;
+    const queueMail = createQueueMail({ jobs, box, mailer });
+    const passwords = createPasswords({ hasher: createPasswordHasher(), rules: { ...config.passwordPolicy, contextWords: ['gatehouse'] } });
+    const methods = [...builtInMethods({ passwords }), ...more];
+    const engine = createEngine({
+      db,
+      clock,
+      box,
+      limits,
+      audit: audit.audit,
+      methods,
+      count: (_name, labels) => metrics.login(labels['outcome'] === 'success' ? 'success' : 'failure', labels['method'] ?? 'other'),
+    });
+
+    const protocol = await createProtocol({
+      config,
+      clock,
+      log,
+      db,
+      box,
+      feed,
+      jobs,
+      limits,
+      metrics,
+      view,
+      fetch,
+      audit,
+      rootTenantId,
+      issuers: () => issuers,
+      authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
+    });
+    const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers.map(({ url }) => url), keyOf: storageKey };
+    const { routes, users, clients } = createApi({ config, clock, db, audit, passwords, protocol, sessions });
+    const health = createHealth({ database: async () => checkClock(await db.clockSkewMs(() => clock.now().getTime())) }, log);
+    const flow = {
+      db,
+      clock,
+      box,
+      limits,
+      passwords,
+      methods,
+      queueMail,
+      audit: audit.audit,
+      transact: audit.transact,
+      codes: createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code }),
+      endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
+        endAccess(sessions, userId, sql, options),
+    };
+    const interactions = createInteractions({ providerOf: protocol.providerNow, db, audit: audit.audit, clock });
+    const published = [...routes, ...healthRoutes(health)];
+    const own = createOwnApp(
+      [
+        assets(),
+        serveDirectPaths(protocol.pool),
+        mountRoutes(routes, {
+          authenticate: createAuthenticate({ db, clock, tokens: protocol.tokens, baseIssuer: config.issuer }),
+          audit: audit.audit,
+          defaultTenantId: rootTenantId,
+          tenantExists: (id) => tenantExists(db, id),
+          idempotency: createIdempotencyKeys({ db, box }),
+          limit: ({ actor, request }) =>
+            limits.consume(RULES.apiByActor, actor.type === 'anonymous' ? addressKey(request.address) : `${actor.type}:${actor.id}`),
+          log,
+          ...(strict === undefined ? {} : { strict }),
+          ...(onAnswer === undefined ? {} : { onAnswer }),
+        }),
+        openApiDocument(buildOpenApi(published, { issuer: config.issuer })),
+        apiReference(),
+        loginRoutes({
+          ...flow,
+          engine,
+          interactions,
+          view,
+          csrf,
+          mail: mailer !== undefined,
+          resourceNames: (identifier) => protocol.resources.find(identifier),
+        }),
+        accountRoutes({
+          ...flow,
+          sessions,
+          view,
+          csrf,
+          browserSession: (ctx) => browserSession(protocol.providerNow(), ctx),
+          async clientOf(clientId) {
+            const client = await protocol.clients.find(clientId);
+            return (
+              client && {
+                name: String(client.metadata['client_name'] ?? clientId),
+                logoUri: client.metadata['logo_uri'] as string | undefined,
+              }
+            );
+          },
+        }),
+        ...(mailbox ? [devMailbox({ mailbox, view })] : []),
+        ...(config.loopback && !config.production ? [createDemo({ issuer: config.issuer, box, csrf, view, clock })] : []),
+      ],
+      { view, log },
+    );
+    const firstSteps = await bootstrap({ config, rootTenantId, users, clients, findClient: protocol.clients.find });
+    const handlers = {
+      [MAIL_JOB]: mailHandler({ mailer, box }),
+      [SWEEP_JOB]: sweepHandler(db, log),
+      [TEND_JOB]: protocol.tend,
+      [NOTIFY_JOB]: protocol.logout.deliver,
+    };
+    return {
+      close,
+      closers,
+      db,
+      metrics,
+      health,
+      view,
+      own,
+      protocol,
+      jobs,
+      handlers,
+      users,
+      clients,
+      rootTenantId,
+      firstSteps,
+      mails: mailer !== undefined,
+      mailbox,
+      issuers: () => issuers,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export type BuiltApp = Awaited<ReturnType<typeof buildApp>>;

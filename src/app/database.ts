@@ -1,0 +1,50 @@
+/** The database that the settings name, or the embedded one: brought up to date, and opened as the role that owns nothing. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../config.ts';
+import { AppError, unavailable } from '../core/errors.ts';
+import type { Logger } from '../infra/log.ts';
+import { migrate } from '../infra/migrate.ts';
+import { type Database, openDatabase, translate } from '../infra/postgres.ts';
+import { readRole } from '../infra/role.ts';
+
+const RETRY_MS = 1000;
+/** Design section 4: a node whose clock is further off is not ready. */
+const MOST_SKEW_MS = 2000;
+
+export async function openDatabaseOf(config: Config, log: Logger, closers: (() => Promise<unknown>)[]): Promise<Database> {
+  const url = config.databaseUrl ?? (await startEmbedded(config, log, closers));
+  await migrateWhenThere(config.migrationDatabaseUrl ?? url, log);
+  const db = openDatabase({ url, poolSize: config.poolSize, log: (message, error) => log.warn({ err: error }, message) });
+  closers.push(() => db.close());
+  const role = await readRole(db);
+  if (role.isSuperuser || role.bypassesRowSecurity || role.ownsTables)
+    throw new Error(`The server must not work as ${role.name}, which owns tables or stands above row-level security`);
+  return db;
+}
+
+/** Where the database is not there yet, as when everything starts at once, the server waits for it instead of dying. */
+async function migrateWhenThere(url: string, log: Logger): Promise<void> {
+  for (;;) {
+    try {
+      for (const name of await migrate(url)) log.info({ migration: name }, 'migrated');
+      return;
+    } catch (error) {
+      if (!(translate(error) instanceof AppError)) throw error;
+      log.warn({ err: error }, 'the database does not answer; trying again');
+      await sleep(RETRY_MS);
+    }
+  }
+}
+
+async function startEmbedded(config: Config, log: Logger, closers: (() => Promise<unknown>)[]): Promise<string> {
+  // Never needed, and never installed, in production.
+  const { startEmbeddedPostgres } = await import('../infra/embedded-postgres.ts');
+  const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log: (message) => log.info(message) });
+  closers.push(() => embedded.stop());
+  return embedded.connectionString;
+}
+
+/** Throws where this node's clock and the database's disagree. */
+export function checkClock(skewMs: number): void {
+  if (Math.abs(skewMs) > MOST_SKEW_MS) throw unavailable(new Error(`the clock is ${Math.round(skewMs)} ms off the database's`));
+}

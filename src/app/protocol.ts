@@ -1,0 +1,151 @@
+/** The protocol's parts: keys, caches, the provider of each issuer and the pages it shows. */
+import type { Context } from 'koa';
+import type { Config } from '../config.ts';
+import type { Clock } from '../core/clock.ts';
+import { pickLocale } from '../core/messages/catalogue.ts';
+import { currentRequest, systemScope } from '../core/scope.ts';
+import type { Audit } from '../features/audit/record.ts';
+import { ensureSecrets, type SigningKeyDeps, tendKeys } from '../features/signing-keys/commands.ts';
+import type { Issuer } from '../features/tenants/index.ts';
+import { showCommonPage, type View } from '../http/view.ts';
+import type { ChangeFeed } from '../infra/change-feed.ts';
+import type { Jobs } from '../infra/jobs.ts';
+import type { Limits } from '../infra/limits.ts';
+import type { Logger } from '../infra/log.ts';
+import type { Metrics } from '../infra/metrics.ts';
+import type { Database } from '../infra/postgres.ts';
+import type { SecretBox } from '../infra/secret-box.ts';
+import { createAccounts } from '../oidc/accounts.ts';
+import { createClientCache } from '../oidc/clients.ts';
+import type { ProtocolPages } from '../oidc/configuration.ts';
+import { type DirectLoginDeps, registerDirectLogin } from '../oidc/direct-login.ts';
+import { useDirectPaths } from '../oidc/direct-routes.ts';
+import { createFailureLimits, useFailureLimits } from '../oidc/failure-limits.ts';
+import { COOKIE_SECRET, createKeys, NONCE_SECRET } from '../oidc/keys.ts';
+import { createLogout } from '../oidc/logout.ts';
+import { ACR } from '../oidc/policy.ts';
+import { createProvider } from '../oidc/provider.ts';
+import { createProviderPool } from '../oidc/provider-pool.ts';
+import { cachePublicDocuments } from '../oidc/public-documents.ts';
+import { createResourceCache } from '../oidc/resources.ts';
+import { createTokenState } from '../oidc/token-state.ts';
+
+export interface ProtocolParts {
+  config: Config;
+  clock: Clock;
+  log: Logger;
+  db: Database;
+  box: SecretBox;
+  feed: ChangeFeed;
+  jobs: Jobs;
+  limits: Limits;
+  metrics: Metrics;
+  view: View;
+  fetch: typeof globalThis.fetch;
+  audit: Audit;
+  rootTenantId: string;
+  issuers(): readonly Issuer[];
+  /** The engine's direct door. */
+  authenticate: DirectLoginDeps['authenticate'];
+}
+
+export async function createProtocol(parts: ProtocolParts) {
+  const { config, clock, log, db, box, feed, jobs, metrics, fetch, rootTenantId } = parts;
+  const { audit, transact } = parts.audit;
+  const { lifetimes } = config;
+  const keyDeps: SigningKeyDeps = {
+    db,
+    box,
+    transact,
+    schedule: {
+      jwksMaxAgeSeconds: lifetimes.jwksMaxAge,
+      marginSeconds: Math.max(1, Math.min(60, Math.ceil(lifetimes.jwksMaxAge / 5))),
+      periodSeconds: lifetimes.signingKeyPeriod,
+      longestTokenSeconds: Math.max(lifetimes.accessToken, lifetimes.idToken),
+    },
+  };
+  const tend = (payload?: unknown): Promise<void> => tendKeys(keyDeps, systemScope(rootTenantId, 'keys'), payload);
+  await tend();
+  await ensureSecrets(keyDeps, systemScope(rootTenantId, 'keys'), [COOKIE_SECRET, NONCE_SECRET]);
+  const warn = (message: string, error?: unknown): void => log.warn({ err: error }, message);
+  const keys = await createKeys({ db, box, feed, cookieKeys: config.cookieKeys, log: warn });
+  const clients = createClientCache({ db, feed });
+  const resources = createResourceCache({ db, feed });
+  const accounts = createAccounts({ db });
+  const tokens = createTokenState({ db, keys, clock });
+  const count = countInto(metrics);
+  const logout = createLogout({ clients, keys, clock, fetch, jobs, count });
+  const failures = createFailureLimits(parts.limits);
+  // One factor is all that there is yet: policy asks for no more, and no more can be reached.
+  const assurance = { required: async () => ACR[0], reachable: async () => ACR[0] };
+  const pages = protocolPages(parts.view);
+
+  const pool = createProviderPool({
+    maxLive: 500,
+    lookup(issuer) {
+      const found = parts.issuers().find(({ url }) => url === issuer);
+      return found && { issuer, tenantId: found.tenantId, revision: keys.revision() };
+    },
+    build(settings) {
+      const provider = createProvider(
+        { db, clock, keys, clients, resources, accounts, assurance, pages, fetch, lifetimes, audit, box, logout, tokens, count, log },
+        settings,
+      );
+      useFailureLimits(provider, failures);
+      registerDirectLogin(provider, { ...settings, authenticate: parts.authenticate, resources, accounts, lifetimes });
+      useDirectPaths(provider);
+      cachePublicDocuments(provider, { maxAgeSeconds: lifetimes.jwksMaxAge });
+      return provider;
+    },
+  });
+  const providerNow = () => pool.get(currentRequest.getStore()?.issuer || config.issuer);
+  return {
+    keys,
+    keyDeps: { ...keyDeps, changed: keys.reload },
+    tend,
+    clients,
+    resources,
+    accounts,
+    tokens,
+    logout,
+    failures,
+    pool,
+    providerNow,
+  };
+}
+
+export type Protocol = Awaited<ReturnType<typeof createProtocol>>;
+
+function countInto(metrics: Metrics): (name: string, labels: Record<string, string>) => void {
+  return (name, labels) => {
+    if (name === 'introspection') metrics.introspection(labels['active'] === 'true');
+    else if (name === 'token') metrics.tokens(labels['grantType'] ?? 'other');
+    else if (name === 'login_attempts') metrics.login(labels['outcome'] === 'success' ? 'success' : 'failure', labels['method'] ?? 'other');
+  };
+}
+
+function protocolPages(view: View): ProtocolPages {
+  const localeOf = (ctx: Context): string => {
+    const wished = ctx.query['ui_locales'];
+    return pickLocale(typeof wished === 'string' ? wished : undefined, ctx.get('accept-language'));
+  };
+  return {
+    error(ctx, { status, error, description }) {
+      const detail = status >= 500 ? undefined : [error, description].filter(Boolean).join(': ');
+      const requestId = currentRequest.getStore()?.id;
+      if (status === 503) {
+        const unavailable = { title: 'error.unavailable', explanation: 'error.unavailable_explanation' } as const;
+        return showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), ...unavailable, requestId }, { status });
+      }
+      showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), detail, requestId }, { status });
+    },
+    logout(ctx, { action, hidden, confirm, client, redirectUri }) {
+      const data = { locale: localeOf(ctx), action, hidden, confirm, client: client && { name: client.name, logoUri: client.logoUri } };
+      showCommonPage(ctx, view, 'logout-confirm', data, { formAction: redirectUri ? [redirectUri] : [] });
+    },
+    loggedOut(ctx, { client }) {
+      ctx.set('clear-site-data', '"cache", "storage"');
+      showCommonPage(ctx, view, 'logged-out', { locale: localeOf(ctx), client: client && { name: client.name, logoUri: client.logoUri } });
+    },
+  };
+}

@@ -1,0 +1,28 @@
+import { isId } from '../../core/ids.ts';
+import type { Database, Sql } from '../../infra/postgres.ts';
+import type { Issuer } from './index.ts';
+
+const EXISTS = { name: 'tenant-exists', text: `select 1 as found from tenants where id = $1 and status = 'active'` };
+const ISSUERS = { name: 'issuers', text: 'select url, tenant_id as "tenantId" from issuers order by is_base desc, created_at, url' };
+
+/** The root tenant's id, made where there is none. Processes that start at once agree on one. */
+export async function ensureRootTenant(sql: Sql, tenant: { id: string; name: string }): Promise<string> {
+  await sql('tenants')
+    .insert({ ...tenant, slug: 'root', type: 'root' })
+    .onConflict()
+    .ignore();
+  const row: { id: string } = await sql('tenants').select('id').where({ type: 'root' }).first();
+  return row.id;
+}
+
+/** The base issuer is what the settings say; one that it was before is no issuer any more. */
+export async function ensureBaseIssuer(sql: Sql, url: string, tenantId: string): Promise<void> {
+  const known: { url: string } | undefined = await sql('issuers').select('url').where({ is_base: true }).first();
+  if (known?.url === url) return;
+  if (known) await sql('issuers').where({ url: known.url }).delete();
+  await sql('issuers').insert({ url, tenant_id: tenantId, is_base: true }).onConflict('url').merge();
+}
+
+export const listIssuers = (db: Database): Promise<Issuer[]> => db.query<Issuer>(ISSUERS, []);
+
+export const tenantExists = async (db: Database, id: string): Promise<boolean> => isId(id) && (await db.query(EXISTS, [id])).length > 0;
