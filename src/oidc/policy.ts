@@ -39,6 +39,11 @@ export function promptPolicy(assurance: Assurance): interactionPolicy.DefaultPol
   policy.add(new Prompt({ name: 'create', requestable: true }), 0);
   login.checks.remove('essential_acrs'); // both are the business of step_up
   login.checks.remove('essential_acr');
+  login.checks.add(
+    new Check('person_unknown', 'End-User authentication is required', 'login_required', (ctx) =>
+      Boolean(ctx.oidc.session?.accountId && !ctx.oidc.account),
+    ),
+  );
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 2);
   policy.add(stepUp(assurance), 3);
 

@@ -18,12 +18,13 @@ export interface FoundObject {
   session_payload: AdapterPayload | null;
 }
 
-// A session's row of the newest id, with what every living row of it was given: two tabs may have written at the same instant.
+// A disabled person has no session. A session's row is that of the newest id, with what every living row of it was given: two tabs may have written at the same instant.
 const sessionBy = (condition: string): string => `
   select n.id, n.payload || jsonb_build_object('authorizations', coalesce((
     select jsonb_object_agg(a.key, a.value order by (a.value ->> 'at')::float8, t.created_at, t.id) from oidc_sessions t, jsonb_each(t.payload -> 'authorizations') a
     where t.uid = n.uid and t.user_id is not distinct from n.user_id and t.expires_at > clock_timestamp()), '{}')) as payload
-  from oidc_sessions n where ${condition} and n.expires_at > clock_timestamp() order by n.created_at desc, n.id limit 1`;
+  from oidc_sessions n left join users p on p.id = n.user_id
+  where ${condition} and n.expires_at > clock_timestamp() and (n.user_id is null or p.status = 'active') order by n.created_at desc, n.id limit 1`;
 
 // What comes along is what the library asks for next: the grant, and the session where the object is bound to one.
 const joined = (table: string): string => `

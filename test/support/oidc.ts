@@ -10,6 +10,7 @@ import pino from 'pino';
 import { systemClock } from '#src/core/clock.ts';
 import { newId } from '#src/core/ids.ts';
 import { currentRequest } from '#src/core/scope.ts';
+import type { AuditLog } from '#src/features/audit/index.ts';
 import { createAudit } from '#src/features/audit/record.ts';
 import { hashSecret } from '#src/features/clients/secrets.ts';
 import { createChangeFeed } from '#src/infra/change-feed.ts';
@@ -56,6 +57,7 @@ export interface TestIssuer {
   /** The owner's connection, which sees and breaks everything. */
   owner: pg.Pool;
   provider: Provider;
+  audit: AuditLog;
   tenantId: string;
   userId: string;
   state: TestState;
@@ -309,6 +311,7 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
     databaseUrl: database.url,
     db,
     owner,
+    audit,
     get provider() {
       return provider;
     },
