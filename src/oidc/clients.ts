@@ -1,7 +1,7 @@
 /** The clients that are in use, in process memory. */
 import { errors, type Provider } from 'oidc-provider';
 import { invalidInput } from '../core/errors.ts';
-import type { CachedClient, ClientMetadata } from '../features/clients/index.ts';
+import type { CachedClient } from '../features/clients/index.ts';
 import { findForProtocol } from '../features/clients/store.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
 import type { Database } from '../infra/postgres.ts';
@@ -34,13 +34,13 @@ export function createClientCache({ db, feed, max }: { db: Database; feed: Chang
 /** For features/clients: throws 422 where the library could not work with the metadata, so that nothing unusable is stored. */
 export const createMetadataCheck =
   (provider: () => Provider) =>
-  async (metadata: ClientMetadata): Promise<void> => {
+  async (client: Pick<CachedClient, 'clientId' | 'metadata' | 'profile'>): Promise<void> => {
     try {
-      await validateMetadata(provider(), metadata);
+      validateMetadata(provider(), client);
     } catch (error) {
       if (!(error instanceof errors.OIDCProviderError)) throw error;
       const message = error.error_description ?? 'cannot be used';
-      const member = Object.keys(metadata).find((name) => message.startsWith(`${name} `));
+      const member = Object.keys(client.metadata).find((name) => message.startsWith(`${name} `));
       throw invalidInput([{ pointer: member === undefined ? '' : `/${member}`, message }]);
     }
   };

@@ -8,7 +8,7 @@ import { violatedUnique } from '../../infra/postgres.ts';
 import type { Transact, Work } from '../audit/index.ts';
 import { type CheckRules, type CompleteInput, checkInput, completeInput } from './check.ts';
 import { clientIdTaken, clientNotFound, lastSecret, noSecrets, secretNotFound, tooManySecrets } from './errors.ts';
-import type { ClientMetadata } from './index.ts';
+import type { ClientMetadata, ClientProfile } from './index.ts';
 import { type ClientInput, COLUMNS, type NewClient } from './schema.ts';
 import { hashSecret, newClientSecret, usesSecret } from './secrets.ts';
 import {
@@ -30,7 +30,7 @@ export interface ClientDeps {
   transact: Transact;
   rules: CheckRules;
   /** Asks the protocol library whether it could work with this; throws 422 where not. */
-  validateMetadata(metadata: ClientMetadata): Promise<void>;
+  validateMetadata(client: { clientId: string; metadata: ClientMetadata; profile: ClientProfile }): Promise<void>;
   /** Called after a commit, so that this process need not wait for the notification. */
   changed(clientId: string): void;
 }
@@ -185,7 +185,7 @@ async function judge(deps: ClientDeps, scope: Scope, clientId: string, input: Cl
   const complete = completeInput(input);
   checkInput(complete, deps.rules);
   const values = valuesOf(complete);
-  await deps.validateMetadata({ ...values.metadata, client_id: clientId });
+  await deps.validateMetadata({ clientId, metadata: values.metadata, profile: values.profile });
   return values;
 }
 

@@ -18,7 +18,7 @@ const start = (): Promise<ApiHarness> =>
     deps = {
       transact,
       rules: { loopback: false, outboundAllowHosts: [] },
-      validateMetadata: async (metadata) => {
+      validateMetadata: async ({ metadata }) => {
         if (metadata['client_name'] === 'unusable') throw invalidInput([{ pointer: '/client_name', message: 'cannot be used' }]);
       },
       changed: (clientId) => void changed.push(clientId),
