@@ -32,6 +32,8 @@ export interface AdapterDeps {
 /** Stands before a stored key where an id is expected; random for each process, so that nobody can present a stored key as an id. */
 const HANDLE = `${randomBytes(24).toString('base64url')}~`;
 const POSSIBLE = /^[A-Za-z0-9_.~:-]{1,256}$/;
+/** Stands for an interaction's own id, which its cookie holds, in what is stored of it. */
+const OWN_ID = '{uid}';
 const TOKENS: ReadonlySet<string> = new Set(['AccessToken', 'ClientCredentials']);
 
 /** What a look-up brought along for the next ones of the same request. */
@@ -63,6 +65,7 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
 
   function restore(id: string, row: { payload: object; consumed_at?: Date | null }): AdapterPayload {
     const { sessionKey: _sessionKey, ...payload } = row.payload as AdapterPayload & { sessionKey?: string };
+    if (payload.returnTo) payload.returnTo = payload.returnTo.replace(OWN_ID, id);
     return { ...payload, jti: id, ...(row.consumed_at ? { consumed: Math.floor(row.consumed_at.getTime() / 1000) } : {}) };
   }
 
@@ -134,6 +137,7 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
         // An interaction only mentions a grant, and would hold a session's id; neither is needed.
         const grant_id = payload.grantId && model !== 'Interaction' ? keyOf('Grant', payload.grantId) : null;
         if (model === 'Interaction' && rest.session) rest.session = { ...rest.session, cookie: undefined };
+        if (model === 'Interaction' && rest.returnTo) rest.returnTo = rest.returnTo.replace(id, OWN_ID);
         const stored = payload.expiresWithSession && payload.sessionUid ? { ...rest, sessionKey: keyOf('uid', payload.sessionUid) } : rest;
         if (TOKENS.has(model)) {
           target.tokens.set(`${model}:${key}`, { model, id: key, grant_id, client_id: payload.clientId!, payload: stored, expires_at });
