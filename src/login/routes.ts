@@ -1,27 +1,20 @@
 /** `/login/{uid}`: the browser's way through the journey. Every answer to a POST is a redirect or the same page with what to mend. */
 import type { Context, Middleware } from 'koa';
 import { AppError } from '../core/errors.ts';
-import { pickLocale } from '../core/messages/catalogue.ts';
-import { anonymousScope } from '../core/scope.ts';
-import type { Csrf } from '../http/csrf.ts';
+import { currentRequest } from '../core/scope.ts';
 import { readForm } from '../http/read-body.ts';
-import type { View } from '../http/view.ts';
-import type { Interaction, Interactions } from '../oidc/interaction.ts';
 import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
-import type { Engine, Refusal } from './engine.ts';
-import { type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
+import type { Refusal } from './engine.ts';
+import { type Position, type Progress, stepInvalid } from './flow.ts';
 import { changeForcedPassword } from './forced-change.ts';
-import { freshState, journeyIdOf } from './journey.ts';
+import { freshState } from './journey.ts';
 import { deleteJourney } from './journey-store.ts';
-import { nextStep, type Step } from './next-step.ts';
+import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
-import { policyOf } from './policy.ts';
 import { finishRegistration, resendRegistrationCode, startRegistration } from './registration.ts';
 import { finishReset, resendResetCode, startReset } from './reset.ts';
 import {
   type Again,
-  type ResourceNames,
-  type Screen,
   showConsent,
   showRefusal,
   showRegistration,
@@ -30,25 +23,13 @@ import {
   showSignIn,
   showStep,
 } from './screens.ts';
-import { openRecipient, openRegistration } from './sealed-data.ts';
-import { findJourney } from './store.ts';
+import { codeRecipient } from './sealed-data.ts';
 import { finishVerification, startVerification } from './verification.ts';
-import { showLoginPage } from './views/pages.ts';
+import { arrive, entry, type LoginRoutesDeps, loadInteraction, type Visit } from './visit.ts';
 
-export interface LoginRoutesDeps extends FlowDeps {
-  engine: Engine;
-  interactions: Interactions;
-  view: View;
-  csrf: Csrf;
-  resourceNames: ResourceNames;
-  /** Mail can be sent: accounts can be made and passwords reset. */
-  mail: boolean;
-}
+export type { LoginRoutesDeps } from './visit.ts';
 
 type Form = Readonly<Record<string, string>>;
-interface Visit extends Screen {
-  step: Step;
-}
 
 const PATH = /^\/login\/([\w-]{1,64})(?:\/(register|reset|restart))?$/;
 
@@ -61,11 +42,15 @@ export function loginRoutes(deps: LoginRoutesDeps): Middleware {
       ctx.set('allow', 'GET, HEAD, POST');
       throw new AppError('method.not_allowed', 405, 'This method is not known here');
     }
-    const visit = await arrive(deps, ctx, uid);
-    if (!visit) return;
+    const interaction = await loadInteraction(deps, ctx, uid);
+    if (!interaction) return;
     try {
-      if (ctx.method === 'POST') await answer(deps, visit, page, await readPosted(deps, visit));
-      else await show(deps, visit, page);
+      if (ctx.method !== 'POST') return await show(deps, await arrive(deps, ctx, interaction), page);
+      const form = await readPosted(deps, ctx, uid);
+      // The engine reads for itself where the journey stands: the most frequent step is not to read it twice.
+      if (page === undefined && form['login'] !== undefined && form['decision'] !== 'deny')
+        return await attempt(deps, entry(deps, ctx, interaction), form);
+      return await answer(deps, await arrive(deps, ctx, interaction), page, form);
     } catch (error) {
       // Taken in another window: show where the journey stands by now.
       if (!(error instanceof AppError) || error.code !== stepInvalid().code) throw error;
@@ -74,45 +59,9 @@ export function loginRoutes(deps: LoginRoutesDeps): Middleware {
   };
 }
 
-/** The interaction of this browser and the journey in it; the page that says it is gone where there is none. */
-async function arrive(deps: LoginRoutesDeps, ctx: Context, uid: string): Promise<Visit | undefined> {
-  const interaction = await loadInteraction(deps, ctx, uid);
-  if (!interaction) return undefined;
-  const scope = anonymousScope(interaction.client.tenantId, interaction.client.clientId);
-  const { issuer } = scope.request;
-  const found = await findJourney(deps.db, journeyIdOf(issuer, uid), scope.tenantId, deps.clock.now());
-  const wanted = interaction.prompt.name === 'step_up' ? interaction.prompt.details['acr'] : undefined;
-  const policy = policyOf(deps.engine.methods, found.settings, typeof wanted === 'string' ? wanted : undefined);
-  const uiLocales = interaction.params['ui_locales'];
-  const at: Position = {
-    scope,
-    journey: found.journey,
-    settings: found.settings,
-    policy,
-    row: { kind: 'browser', clientId: scope.clientId, expiresAt: new Date(interaction.expiresAt * 1000) },
-    locale: pickLocale(typeof uiLocales === 'string' ? uiLocales : undefined, ctx.get('accept-language')),
-    url: `${issuer}/login/${uid}`,
-  };
-  const csrf = deps.csrf.token(`login:${uid}`);
-  const { view, mail, passwords } = deps;
-  return { ctx, view, interaction, at, csrf, mail, minLength: passwords.minLength, step: nextStep(at.journey, policy) };
-}
-
-async function loadInteraction(deps: LoginRoutesDeps, ctx: Context, uid: string): Promise<Interaction | undefined> {
-  try {
-    const interaction = await deps.interactions.load(ctx.req, ctx.res);
-    if (interaction.uid === uid) return interaction;
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'interaction.expired') throw error;
-  }
-  const locale = pickLocale(ctx.get('accept-language'));
-  showLoginPage(ctx, deps.view, 'expired', { locale, startUrl: '/account' }, { status: 400 });
-  return undefined;
-}
-
-async function readPosted(deps: LoginRoutesDeps, { ctx, at, interaction }: Visit): Promise<Form> {
+async function readPosted(deps: LoginRoutesDeps, ctx: Context, uid: string): Promise<Form> {
   const form = await readForm(ctx.req);
-  deps.csrf.check(`login:${interaction.uid}`, form['_csrf'], ctx.req.headers, at.scope.request.issuer);
+  deps.csrf.check(`login:${uid}`, form['_csrf'], ctx.req.headers, currentRequest.getStore()?.issuer ?? '');
   return form;
 }
 
@@ -151,7 +100,7 @@ async function proceed(deps: LoginRoutesDeps, visit: Visit, again: Again = {}): 
     return goOn(visit, await startVerification(deps, at), () => proceed(deps, visit));
   }
   const person = at.journey.accountId === undefined ? undefined : await findPerson(deps.db, at.journey.accountId);
-  const recipient = openRegistration(deps.box, at.journey)?.email ?? openRecipient(deps.box, at.journey);
+  const recipient = codeRecipient(deps.box, at.journey);
   showStep({ ...visit, person, recipient }, step, again);
 }
 
@@ -192,7 +141,7 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
     seeOther(ctx, await deps.interactions.refuse(req, res, 'access_denied'));
     return;
   }
-  if (form['login'] !== undefined || (step.name === 'prove' && !step.first)) return attempt(deps, visit, form);
+  if (step.name === 'prove' && !step.first) return attempt(deps, visit, form);
   const begins = step.name === 'prove' && step.first;
   if (begins && isPrompt(visit, 'consent')) {
     if (form['decision'] !== 'allow') throw stepInvalid();
@@ -238,7 +187,7 @@ async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise
   if ('refused' in outcome) {
     if (outcome.refused === 'auth.step_invalid') throw stepInvalid();
     if (outcome.status === 429) showRefusal(visit, outcome);
-    else showSignIn(visit, { alert: 'login.refused', typed: { login: form['login'] ?? '' } });
+    else showSignIn(await arrive(deps, ctx, visit.interaction), { alert: 'login.refused', typed: { login: form['login'] ?? '' } });
     return;
   }
   if (outcome.step.name === 'done') {

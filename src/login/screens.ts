@@ -76,6 +76,7 @@ export function showRegistration(screen: Screen, again: Again = {}): void {
     'register',
     {
       ...base(screen, again),
+      action: pathOf(screen, '/register'),
       email: typed?.['email'],
       givenName: typed?.['given_name'],
       familyName: typed?.['family_name'],
@@ -87,7 +88,12 @@ export function showRegistration(screen: Screen, again: Again = {}): void {
 }
 
 export function showResetRequest(screen: Screen, again: Again = {}): void {
-  const data = { ...base(screen, again), email: again.typed?.['email'], loginUrl: pathOf(screen, '?page=sign-in') };
+  const data = {
+    ...base(screen, again),
+    action: pathOf(screen, '/reset'),
+    email: again.typed?.['email'],
+    loginUrl: pathOf(screen, '?page=sign-in'),
+  };
   showLoginPage(screen.ctx, screen.view, 'reset-request', data, optionsOf(screen, again));
 }
 

@@ -31,3 +31,9 @@ function open<T extends TObject>(box: SecretBox, context: string, sealed: string
   const data: unknown = JSON.parse(box.open(Buffer.from(sealed, 'base64'), context).toString('utf8'));
   return Value.Check(schema, data) ? data : undefined;
 }
+
+/** The address that the code the journey waits for went to. */
+export function codeRecipient(box: SecretBox, journey: Journey): string | undefined {
+  if (journey.pending === undefined) return undefined;
+  return journey.pending === 'register' ? openRegistration(box, journey)?.email : openRecipient(box, journey);
+}

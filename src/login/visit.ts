@@ -1,0 +1,84 @@
+import type { Context } from 'koa';
+import { AppError } from '../core/errors.ts';
+import { pickLocale } from '../core/messages/catalogue.ts';
+import { anonymousScope } from '../core/scope.ts';
+import type { Csrf } from '../http/csrf.ts';
+import type { View } from '../http/view.ts';
+import type { Interaction, Interactions } from '../oidc/interaction.ts';
+import type { Engine } from './engine.ts';
+import type { FlowDeps, Position } from './flow.ts';
+import { freshJourney, journeyIdOf } from './journey.ts';
+import { nextStep, type Step } from './next-step.ts';
+import { loginSettingsOf, policyOf } from './policy.ts';
+import type { ResourceNames, Screen } from './screens.ts';
+import { findJourney } from './store.ts';
+import { showLoginPage } from './views/pages.ts';
+
+export interface LoginRoutesDeps extends FlowDeps {
+  engine: Engine;
+  interactions: Interactions;
+  view: View;
+  csrf: Csrf;
+  resourceNames: ResourceNames;
+  /** Mail can be sent: accounts can be made and passwords reset. */
+  mail: boolean;
+}
+
+/** One request of a browser that is on its way through a journey. */
+export interface Visit extends Screen {
+  step: Step;
+}
+
+/** What is known of a visit before the journey is read: it stands at its beginning. */
+export function entry(
+  deps: LoginRoutesDeps,
+  ctx: Context,
+  interaction: Interaction,
+  found: Awaited<ReturnType<typeof findJourney>> | undefined = undefined,
+): Visit {
+  const { uid } = interaction;
+  const scope = anonymousScope(interaction.client.tenantId, interaction.client.clientId);
+  const { issuer } = scope.request;
+  const { journey, settings } = found ?? { journey: freshJourney(journeyIdOf(issuer, uid)), settings: loginSettingsOf({}) };
+  const wanted = interaction.prompt.name === 'step_up' ? interaction.prompt.details['acr'] : undefined;
+  const policy = policyOf(deps.engine.methods, settings, typeof wanted === 'string' ? wanted : undefined);
+  const uiLocales = interaction.params['ui_locales'];
+  const at: Position = {
+    scope,
+    journey,
+    settings,
+    policy,
+    row: { kind: 'browser', clientId: scope.clientId, expiresAt: new Date(interaction.expiresAt * 1000) },
+    locale: pickLocale(typeof uiLocales === 'string' ? uiLocales : undefined, ctx.get('accept-language')),
+    url: `${issuer}/login/${uid}`,
+  };
+  const { view, mail, passwords } = deps;
+  return {
+    ctx,
+    view,
+    interaction,
+    at,
+    csrf: deps.csrf.token(`login:${uid}`),
+    mail,
+    minLength: passwords.minLength,
+    step: nextStep(journey, policy),
+  };
+}
+
+/** The visit with the journey as it is stored. */
+export async function arrive(deps: LoginRoutesDeps, ctx: Context, interaction: Interaction): Promise<Visit> {
+  const { scope, journey } = entry(deps, ctx, interaction).at;
+  return entry(deps, ctx, interaction, await findJourney(deps.db, journey.id, scope.tenantId, deps.clock.now()));
+}
+
+export async function loadInteraction(deps: LoginRoutesDeps, ctx: Context, uid: string): Promise<Interaction | undefined> {
+  try {
+    const interaction = await deps.interactions.load(ctx.req, ctx.res);
+    if (interaction.uid === uid) return interaction;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'interaction.expired') throw error;
+  }
+  const locale = pickLocale(ctx.get('accept-language'));
+  showLoginPage(ctx, deps.view, 'expired', { locale, startUrl: '/account' }, { status: 400 });
+  return undefined;
+}
