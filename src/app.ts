@@ -10,7 +10,7 @@ import { recoverAdministrator } from './features/users/administrators.ts';
 import { createUser, type NewUser } from './features/users/commands.ts';
 import { createServer, OWN_PATHS } from './http/server.ts';
 import type { Logger } from './infra/log.ts';
-import { SWEEP_CRONTAB } from './infra/sweeps.ts';
+import { SWEEP_SCHEDULE } from './infra/sweeps.ts';
 
 export type { AppOptions } from './app/build.ts';
 
@@ -37,7 +37,7 @@ export async function startApp(config: Config, options: AppOptions) {
     metrics.statements(() => app.db.statements.count);
     closers.push(() => metrics.close());
     await metrics.listen(config.metricsHost, config.metricsPort);
-    await app.jobs.start(app.handlers, `${SWEEP_CRONTAB}\n* * * * * ${TEND_JOB} ?max=2`);
+    await app.jobs.start(app.handlers, [SWEEP_SCHEDULE, { name: TEND_JOB, at: '* * * * *' }]);
     closers.push(() => app.jobs.stop());
     closers.push(() => server.close());
     await server.listen(config.host, config.port);

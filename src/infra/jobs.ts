@@ -1,5 +1,5 @@
 /** Work that happens later: graphile-worker, in the same database, added in the transaction of its cause. */
-import { type CronItem, parseCronItems, parseCrontab, type Runner, run, type TaskList, Logger as WorkerLogger } from 'graphile-worker';
+import { parseCronItems, type Runner, run, type TaskList, Logger as WorkerLogger } from 'graphile-worker';
 import pg from 'pg';
 import type { Logger } from './log.ts';
 import type { Database, Sql } from './postgres.ts';
@@ -18,11 +18,17 @@ export interface Job {
 /** Runs a job; `payload` is what was added, not yet validated. To throw is to be tried again later. */
 export type JobHandler = (payload: unknown, helpers: { attempt: number }) => Promise<void>;
 
+/** A job that comes again and again; `at` is `minute hour day month weekday`, in UTC. */
+export interface Scheduled {
+  name: string;
+  at: string;
+}
+
 export interface Jobs {
   /** Adds a job; with `sql` it exists when, and only when, that transaction commits. */
   add(job: Job, sql?: Sql): Promise<void>;
-  /** Begins to work. `crontab` is graphile-worker's: `minute hour day month weekday name`, in UTC. */
-  start(handlers: Readonly<Record<string, JobHandler>>, crontab?: string): Promise<void>;
+  /** Begins to work, and adds what is scheduled at its times. */
+  start(handlers: Readonly<Record<string, JobHandler>>, schedule?: readonly Scheduled[]): Promise<void>;
   /** Takes no more jobs and waits for those under way, ten seconds at most; the rest go back. */
   stop(): Promise<void>;
 }
@@ -47,12 +53,12 @@ export function createJobs(db: Database, log: Logger, options: { concurrency?: n
       else await db.query(ADD_ALONE, values);
     },
 
-    async start(handlers, crontab) {
+    async start(handlers, schedule = []) {
       pool = openPool(db.url, concurrency + 2, role, log);
       runner = await run({
         pgPool: pool,
         taskList: tasksOf(handlers),
-        parsedCronItems: crontab ? parseCrontab(crontab) : parseCronItems([] as CronItem[]),
+        parsedCronItems: parseCronItems(schedule.map(({ name, at }) => ({ task: name, match: at, options: { maxAttempts: 3, backfillPeriod: 0 } }))),
         concurrency,
         pollInterval: pollMs,
         noHandleSignals: true,

@@ -24,7 +24,7 @@ const EXPIRED: Readonly<Record<string, string>> = {
 export const SWEEP_JOB = 'sweep.expired';
 
 /** Every five minutes; one node of all does it. */
-export const SWEEP_CRONTAB = `*/5 * * * * ${SWEEP_JOB} ?max=3`;
+export const SWEEP_SCHEDULE = { name: SWEEP_JOB, at: '*/5 * * * *' } as const;
 
 /** Deletes what has expired; answers how many rows of each table went. */
 export async function sweepExpired(db: Database): Promise<Record<string, number>> {
