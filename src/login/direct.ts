@@ -1,27 +1,7 @@
 import { newSecret, sha256 } from '../core/ids.ts';
 import type { Scope } from '../core/scope.ts';
+import type { Authenticated, Refusal as DirectRefusal } from '../oidc/direct-login.ts';
 import type { Engine } from './engine.ts';
-
-/** A sign-in that is over. */
-export interface Authenticated {
-  accountId: string;
-  acr: string;
-  amr: readonly string[];
-  /** Seconds since the epoch. */
-  authTime: number;
-}
-
-/** A code of ours, the status it is answered with, and further members of the problem document. */
-export interface DirectRefusal {
-  refused: string;
-  status: number;
-  extra?: Readonly<Record<string, unknown>>;
-}
-
-export interface DirectInput {
-  methodId?: string;
-  [field: string]: unknown;
-}
 
 /**
  * Signs a person in for a client that asks for the credentials itself, by the same engine as the pages. What only a page can do (changing a
@@ -29,19 +9,16 @@ export interface DirectInput {
  */
 export async function authenticateDirect(
   engine: Engine,
-  input: DirectInput,
+  input: Readonly<Record<string, unknown>>,
   client: { clientId: string },
   scope: Scope,
 ): Promise<Authenticated | DirectRefusal> {
-  const { methodId = 'password', username, ...fields } = input;
+  const { username, ...others } = input;
+  const fields = username === undefined ? others : { login: username, ...others };
+  const first = engine.methods.filter((method) => method.first).map(({ id }) => id);
   const outcome = await engine.attempt(
     { ...scope, clientId: scope.clientId ?? client.clientId },
-    {
-      door: 'direct',
-      journeyId: sha256(newSecret()),
-      methodId,
-      input: { ...(username === undefined ? {} : { login: username }), ...fields },
-    },
+    { door: 'direct', journeyId: sha256(newSecret()), methodId: engine.methodFor(first, fields) ?? first[0] ?? '', input: fields },
   );
   if ('refused' in outcome) {
     const { refused, status, retryAfterSeconds } = outcome;

@@ -2,6 +2,7 @@
 import type { Context, Middleware } from 'koa';
 import { AppError } from '../core/errors.ts';
 import { currentRequest } from '../core/scope.ts';
+import { isForeign } from '../http/csrf.ts';
 import { readForm } from '../http/read-body.ts';
 import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
 import type { Refusal } from './engine.ts';
@@ -68,6 +69,7 @@ async function readPosted(deps: LoginRoutesDeps, ctx: Context, uid: string): Pro
 async function show(deps: LoginRoutesDeps, visit: Visit, page: string | undefined): Promise<void> {
   const { ctx, interaction, at, step } = visit;
   if (page === 'restart') {
+    if (isForeign(ctx.req.headers, at.scope.request.issuer)) throw stepInvalid();
     await deleteJourney(deps.db, at.journey.id);
     seeOther(ctx, `/login/${interaction.uid}?page=sign-in`);
     return;

@@ -48,9 +48,9 @@ export const browserDoor: Door = {
 
 export const directDoor: Door = {
   name: 'the API',
-  async attempt(h, scope, methodId, input) {
-    const { login, ...fields } = input;
-    const outcome = await authenticateDirect(h.engine, { methodId, username: login, ...fields }, { clientId: 'test' }, scope);
+  async attempt(h, scope, _methodId, { login, ...fields }) {
+    const input = login === undefined ? fields : { username: login, ...fields };
+    const outcome = await authenticateDirect(h.engine, input, { clientId: 'test' }, scope);
     return 'refused' in outcome
       ? { ok: false, status: outcome.status, bytes: JSON.stringify(outcome) }
       : { ok: true, status: 200, bytes: '' };

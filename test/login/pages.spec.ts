@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { authenticateDirect } from '#src/login/direct.ts';
 import { PASSWORD } from './harness.ts';
 import { CALLBACK, codeIn, type Site, startSite, type Visitor } from './site.ts';
 
@@ -433,5 +434,58 @@ describe('the sign-in pages', () => {
       assert.equal(list[0]!.channel, 'email');
       assert.ok(list.every((mail, index) => index === 0 || mail.at <= list[index - 1]!.at));
     });
+  });
+  describe('the tenant’s wishes', () => {
+    const wish = (settings: object): Promise<unknown> =>
+      site.db.query({ name: 'test-settings', text: 'update tenants set settings = $2::jsonb where id = $1' }, [
+        site.tenantId,
+        JSON.stringify({ login: settings }),
+      ]);
+    afterEach(() => wish({}));
+
+    it('close registration, at the link, the page and the form', async () => {
+      const visitor = site.visitor();
+      await visitor.signIn('app', { prompt: 'create' });
+      const form = visitor.at;
+      await wish({ registration: false });
+      assert.equal((await visitor.submit({ email: freshAddress(), new_password: PASSWORD })).status, 403);
+      await visitor.open(form!.url);
+      assert.equal(visitor.heading, 'Sign in');
+      assert.ok(!visitor.at!.text.includes('/register'));
+      await visitor.open(`${form!.url}/register`);
+      assert.equal(visitor.at!.status, 403);
+    });
+
+    it('ask for a proven address before a sign-in ends, by mail on the pages, as a refusal at the API', async () => {
+      await wish({ verifiedEmail: true });
+      const person = await site.addPerson({ password: PASSWORD, verified: false });
+      const refused = await authenticateDirect(
+        site.engine,
+        { username: person.email, password: PASSWORD },
+        { clientId: 'app' },
+        site.stranger(),
+      );
+      assert.deepEqual(refused, { refused: 'auth.email_unverified', status: 403 });
+      const visitor = site.visitor();
+      await visitor.signIn('app');
+      await visitor.submit({ login: person.email, password: PASSWORD });
+      assert.equal(visitor.heading, 'Check your email');
+      assert.equal((await visitor.submit({ code: 'nonsense' })).status, 422);
+      await visitor.submit({ decision: 'resend' });
+      const code = codeIn(await site.mailFor(person.email, 1));
+      arrived((await visitor.submit({ code })).location);
+      await signedIn(person.email);
+      assert.equal((await site.events('email.verified')).filter(({ target_id }) => target_id === person.id).length, 1);
+    });
+  });
+
+  it('needs no more than thirty statements from the request to the code', async () => {
+    const person = await site.addPerson({ password: PASSWORD });
+    await signedIn(person.email);
+    await site.settle();
+    const before = site.db.statements.count;
+    await signedIn(person.email);
+    const spent = site.db.statements.count - before;
+    assert.ok(spent <= 25, `${spent} statements`);
   });
 });

@@ -181,13 +181,17 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     async settle() {
       for (let round = 0; round < 100; round += 1) {
         const [row] = await db.query<{ left: string }>(
-          { name: 'test-jobs', text: 'select count(*) as left from graphile_worker.jobs' },
+          { name: 'test-jobs', text: `select count(*) as left from graphile_worker.jobs where task_identifier <> 'logout.notify'` },
           [],
         );
         if (row?.left === '0') return;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      throw new Error('jobs are left');
+      const left = await db.query<{ task_identifier: string; last_error: string | null }>(
+        { name: 'test-jobs-left', text: 'select task_identifier, last_error from graphile_worker.jobs' },
+        [],
+      );
+      throw new Error(`jobs are left: ${JSON.stringify(left)}`);
     },
     async close() {
       await jobs.stop();
