@@ -7,6 +7,7 @@ import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import type { AuditEvent } from '../core/audit-event.ts';
 import { anonymousScope, type Scope } from '../core/scope.ts';
 import type { AuditLog } from '../features/audit/index.ts';
+import type { LogoutNotice } from '../features/sessions/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { recordOf } from './client-models.ts';
 import { answerUnavailable, type OutageDeps } from './outage.ts';
@@ -20,14 +21,6 @@ export interface AuditDeps extends OutageDeps {
   logout: { notify(ended: readonly LogoutNotice[]): Promise<void> };
   /** Counts what is not audited: successful introspection, userinfo. */
   count(name: string, labels: Record<string, string>): void;
-}
-
-/** A relying party that has to be told that a session ended (OpenID Connect Back-Channel Logout section 2.5). */
-export interface LogoutNotice {
-  issuer: string;
-  clientId: string;
-  userId: string;
-  sid: string | undefined;
 }
 
 type ProtocolError = Error & { error?: string; error_detail?: string };

@@ -3,8 +3,6 @@ import type { AccessToken, ClientCredentials, Configuration, KoaContextWithOIDC,
 import { type AccountRecord, accountRecordOf } from './accounts.ts';
 import { recordOf } from './client-models.ts';
 
-export const OIDC_SCOPES: readonly string[] = ['openid', 'offline_access', 'profile', 'email', 'phone'];
-
 /** Which claims a scope asks for (OpenID Connect Core section 5.4); `acr`, `amr` and `auth_time` are in every ID token. */
 export const CLAIMS: NonNullable<Configuration['claims']> = {
   openid: ['sub', 'acr', 'amr', 'auth_time'],

@@ -4,6 +4,7 @@ import { type Client, errors, type Provider } from 'oidc-provider';
 import { type Clock, epochSeconds } from '../core/clock.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import { matchesSecret } from '../features/clients/secrets.ts';
+import { OIDC_SCOPES } from './scopes.ts';
 
 export interface ClientModelDeps {
   clients: { find(clientId: string): Promise<CachedClient | undefined> };
@@ -33,10 +34,23 @@ function libraryMetadata({
 }: Pick<CachedClient, 'clientId' | 'metadata' | 'profile'>): Record<string, unknown> {
   return {
     ...metadata,
+    ...oidcScope(metadata['scope']),
     client_id: clientId,
     ...(USE_SECRET.has(metadata['token_endpoint_auth_method']) ? { client_secret: PLACEHOLDER, client_secret_expires_at: 0 } : {}),
     // FAPI 2.0 Security Profile section 5.3.2: pushed requests and sender-constrained tokens only.
     ...(profile === 'fapi2' ? { require_pushed_authorization_requests: true, dpop_bound_access_tokens: true } : {}),
+  };
+}
+
+/** The library knows OpenID Connect's scopes only, and refuses metadata with others; what a client may have at an API is resource-server.ts's to say. */
+function oidcScope(scope: unknown): { scope?: string } {
+  if (typeof scope !== 'string') return {};
+  return {
+    scope:
+      scope
+        .split(' ')
+        .filter((one) => OIDC_SCOPES.includes(one))
+        .join(' ') || 'openid',
   };
 }
 

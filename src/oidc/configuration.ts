@@ -6,13 +6,14 @@ import { type Clock, epochSeconds } from '../core/clock.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { type Accounts, findAccountWith } from './accounts.ts';
-import { CLAIMS, customizeJwt, extraTokenClaims, OIDC_SCOPES } from './claims.ts';
+import { CLAIMS, customizeJwt, extraTokenClaims } from './claims.ts';
 import { recordOf } from './client-models.ts';
 import { introspectionPolicy } from './introspection.ts';
 import type { ProtocolErrorPage } from './outage.ts';
 import { ACR, type Assurance, loadExistingGrant, promptPolicy } from './policy.ts';
 import { rotate } from './refresh.ts';
 import { narrowToPerson, type ResourceServerDeps, resourceServerOf } from './resource-server.ts';
+import { OIDC_SCOPES } from './scopes.ts';
 
 /** All in seconds. */
 export interface ProtocolLifetimes {

@@ -34,6 +34,7 @@ export async function resourceServerOf(
 ): Promise<ResourceServer> {
   const record = recordOf(client);
   const asClient = ctx.oidc.route === 'token' && ctx.oidc.params?.['grant_type'] === 'client_credentials';
+  if (asClient && [ctx.oidc.params?.['resource']].flat().length > 1) throw new errors.InvalidTarget();
   if (identifier === apiOf(deps.issuer)) {
     const scopes = asClient ? record.permissions : [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx, record))];
     if (asClient) limitToAllowed(ctx, scopes);
