@@ -39,6 +39,7 @@ import { createEngine } from '../login/engine.ts';
 import type { LoginMethod } from '../login/method.ts';
 import { builtInMethods } from '../login/methods/index.ts';
 import { loginRoutes } from '../login/routes.ts';
+import { loginJobs } from '../login/send-code.ts';
 import { LOGIN_VIEWS } from '../login/views/pages.ts';
 import { createAuthenticate } from '../oidc/authenticate.ts';
 import { serveDirectPaths } from '../oidc/direct-routes.ts';
@@ -196,6 +197,7 @@ export async function buildApp(config: Config, { log, clock = systemClock, metho
     );
     const firstSteps = await bootstrap({ config, rootTenantId, users, clients, findClient: protocol.clients.find });
     const handlers = {
+      ...loginJobs(flow),
       [MAIL_JOB]: mailHandler({ mailer, box }),
       [SWEEP_JOB]: sweepHandler(db, log),
       [TEND_JOB]: protocol.tend,

@@ -167,7 +167,7 @@ export function createEngine(deps: EngineDeps): Engine {
       deps.count?.('login_attempts', {
         method: methods.has(attempt.methodId) ? attempt.methodId : 'unknown',
         door: attempt.door,
-        outcome: event ? 'refused' : 'succeeded',
+        outcome: event ? 'failure' : 'success',
       });
       return outcome;
     },

@@ -73,21 +73,6 @@ export async function lockAccount(sql: Sql, id: string): Promise<Account | undef
   };
 }
 
-/** The person as methods see it. */
-export async function findAccount(db: Database, id: string): Promise<Account | undefined> {
-  const [row] = await db.query<{ account: Omit<Account, 'email'> & { email: string | null } }>(
-    {
-      name: 'login-account',
-      text: `select json_build_object('id', u.id, 'homeTenantId', u.home_tenant_id, 'active', u.status = 'active' and t.status = 'active',
-          'email', u.email, 'emailVerified', u.email_verified_at is not null, 'credentials', coalesce((select json_agg(
-            json_build_object('id', c.id, 'type', c.type, 'data', c.data, 'version', c.version)) from credentials c where c.user_id = u.id), '[]')) as account
-        from users u join tenants t on t.id = u.home_tenant_id where u.id = $1`,
-    },
-    [id],
-  );
-  return row && { ...row.account, email: row.account.email ?? undefined };
-}
-
 export interface NewPerson {
   id: string;
   tenantId: string;
