@@ -56,7 +56,7 @@ export function useFailureLimits(provider: Provider, failures: FailureLimits): v
   provider.use(async (ctx, next) => {
     if (!PATHS.has(ctx.path) || ctx.method !== 'POST') return next();
     try {
-      failures.check(undefined);
+      failures.check(namedBy(ctx.get('authorization')));
       await next();
       if (failed.has(ctx)) await failures.count((ctx as unknown as KoaContextWithOIDC).oidc?.client?.clientId);
     } catch (error) {
@@ -67,4 +67,15 @@ export function useFailureLimits(provider: Provider, failures: FailureLimits): v
       ctx.body = { error: 'temporarily_unavailable', error_description: 'too many failed authentications' };
     }
   });
+}
+
+/** The client that HTTP Basic names (RFC 6749 section 2.3.1); who names itself in the body is found out when its secret is wrong again. */
+function namedBy(header: string): string | undefined {
+  const encoded = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(header)?.[1];
+  const [name] = encoded ? Buffer.from(encoded, 'base64').toString('utf8').split(':', 1) : [];
+  try {
+    return name === undefined ? undefined : decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,0 +1,74 @@
+/** The whole server as the composition root builds it: it starts, publishes what the contract says, and closes without a trace. */
+import assert from 'node:assert/strict';
+import { ADMIN, MANAGER, type RunningApp, startTestApp } from '#test/support/app.ts';
+
+describe('the server', () => {
+  let app: RunningApp;
+  before(async function () {
+    this.timeout(60_000);
+    app = await startTestApp();
+  });
+  after(() => app.close());
+
+  it('publishes discovery with code flow, PKCE S256, iss, PAR, DPoP and no symmetric algorithm', async () => {
+    const metadata = (await (await fetch(`${app.issuer}/.well-known/openid-configuration`)).json()) as Record<string, unknown>;
+    assert.equal(metadata['issuer'], app.issuer);
+    assert.deepEqual(metadata['response_types_supported'], ['code']);
+    assert.deepEqual(metadata['code_challenge_methods_supported'], ['S256']);
+    assert.equal(metadata['authorization_response_iss_parameter_supported'], true);
+    assert.ok(metadata['pushed_authorization_request_endpoint']);
+    assert.ok(Array.isArray(metadata['dpop_signing_alg_values_supported']));
+    assert.doesNotMatch(JSON.stringify(metadata), /HS256|RSA1_5|implicit|"password"/);
+    const same = (await (await fetch(`${app.issuer}/.well-known/oauth-authorization-server`)).json()) as Record<string, unknown>;
+    assert.equal(same['token_endpoint'], metadata['token_endpoint']);
+  });
+
+  it('publishes an RSA key of 3072 bits, a P-256 and an Ed25519 key, and no private part', async () => {
+    const response = await fetch(`${app.issuer}/jwks`);
+    const { keys } = (await response.json()) as { keys: Record<string, string>[] };
+    assert.deepEqual([...new Set(keys.map(({ alg }) => alg))].sort(), ['ES256', 'EdDSA', 'RS256']);
+    assert.ok(keys.filter(({ kty }) => kty === 'RSA').every(({ n }) => Buffer.from(n!, 'base64url').length === 384));
+    assert.ok(keys.every((key) => !('d' in key)));
+    assert.match(response.headers.get('cache-control') ?? '', /max-age=\d+/);
+    const again = await fetch(`${app.issuer}/jwks`, {
+      headers: { 'if-none-match': response.headers.get('etag')!, 'cache-control': 'max-age=0' },
+    });
+    assert.equal(again.status, 304);
+  });
+
+  it('gives a management client a token for the API, and nothing to a wrong secret', async () => {
+    const users = await app.api('GET', '/api/users');
+    assert.equal(users.status, 200, users.text);
+    assert.ok((users.body['items'] as { email: string }[]).some(({ email }) => email === ADMIN.email));
+    const wrong = await app.token({ grant_type: 'client_credentials' }, { id: 'test-manager', secret: 'wrong' });
+    assert.equal(wrong.status, 401);
+  });
+
+  it('answers what exists and says what does not', async () => {
+    for (const path of ['/docs', '/openapi.json', '/demo', '/dev/mailbox', '/dev/mailbox.json', '/health/live', '/health/ready'])
+      assert.equal((await fetch(app.issuer + path)).status, 200, path);
+    assert.equal((await fetch(`${app.issuer}/account`, { redirect: 'manual' })).status, 303);
+    assert.equal((await fetch(`${app.issuer}/nothing-here`)).status, 404);
+    assert.equal((await fetch(`${app.issuer}/metrics`)).status, 404);
+    const elsewhere = await fetch(app.issuer.replace('localhost', '127.0.0.1'));
+    assert.equal(elsewhere.status, 421);
+  });
+
+  it('limits wrong client secrets by address', async () => {
+    const from = { 'x-forwarded-for': '12.0.0.1' };
+    const statuses = new Map<number, number>();
+    for (let n = 0; n < 40; n++) {
+      const { status } = await app.token({ grant_type: 'client_credentials' }, { id: 'test-manager', secret: `wrong-${n}` }, from);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    assert.equal(statuses.get(401), 30);
+    assert.equal(statuses.get(429), 10);
+    assert.equal(
+      (await app.token({ grant_type: 'client_credentials' }, MANAGER, from)).status,
+      429,
+      'the right secret has to wait there too',
+    );
+    const elsewhere = await app.api('GET', '/api/clients');
+    assert.equal(elsewhere.status, 200);
+  });
+});
