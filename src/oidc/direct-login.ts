@@ -7,11 +7,11 @@ import { AppError } from '../core/errors.ts';
 import { anonymousScope, type Scope } from '../core/scope.ts';
 import { type Accounts, accountRecordOf, findAccountWith } from './accounts.ts';
 import { markAudited } from './audit.ts';
-import { OIDC_SCOPES } from './claims.ts';
 import { recordOf } from './client-models.ts';
 import type { CachedClient } from './clients.ts';
 import { builtInGrant } from './provider.ts';
 import { apiOf, type ResourceServerDeps, resourceServerOf } from './resource-server.ts';
+import { OIDC_SCOPES } from './scopes.ts';
 import { type GrantContext, NO_REDIRECT } from './tokens.ts';
 
 export const DIRECT_LOGIN = 'urn:gatehouse:params:oauth:grant-type:direct-login';

@@ -166,6 +166,5 @@ function problemOf(ctx: KoaContextWithOIDC, door: Door): AppError {
 }
 
 const challengeOf = (ctx: Context | KoaContextWithOIDC, status: number): Record<string, string> => {
-  const given = ctx.response.get('www-authenticate');
-  return status === 401 ? { 'www-authenticate': given === '' ? 'Basic realm="gatehouse"' : given } : {};
+  return status === 401 ? { 'www-authenticate': ctx.response.get('www-authenticate') || 'Basic realm="gatehouse"' } : {};
 };
