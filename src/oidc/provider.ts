@@ -6,6 +6,7 @@ import { createAdapter, savingSessions } from './adapter.ts';
 import { type AuditDeps, noteLogout, useAudit } from './audit.ts';
 import { useClientCache } from './client-models.ts';
 import { type ConfigurationDeps, configure } from './configuration.ts';
+import { useFormPages } from './form-page.ts';
 import { type JwtTokenDeps, useJwtAccessTokens } from './introspection.ts';
 import { type OutageDeps, useOutage } from './outage.ts';
 import { storageKey } from './storage-key.ts';
@@ -81,6 +82,7 @@ export function createProvider(deps: ProviderDeps, settings: IssuerSettings): Pr
     nameServedPath(provider);
     useAudit(provider, { ...deps, ...settings });
     useOutage(provider, deps);
+    useFormPages(provider);
     useJwtAccessTokens(provider, deps);
     return provider;
   } finally {
