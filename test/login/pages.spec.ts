@@ -412,6 +412,16 @@ describe('the sign-in pages', () => {
       assert.equal(arrived((await visitor.submit({ decision: 'deny' })).location), 'error access_denied');
     });
 
+    it('signs in somebody else in place of who was', async () => {
+      const [first, second] = [await site.addPerson({ password: PASSWORD }), await site.addPerson({ password: PASSWORD })];
+      const visitor = await signedIn(first.email);
+      await visitor.signIn('app', { prompt: 'login' });
+      await visitor.submit({ login: second.email, password: PASSWORD });
+      arrived((await visitor.submit({})).location);
+      await visitor.open('/account');
+      assert.ok(visitor.at!.text.includes(second.email));
+    });
+
     it('lets the account be chosen when that is asked for', async () => {
       const person = await site.addPerson({ password: PASSWORD });
       const visitor = await signedIn(person.email);

@@ -1,7 +1,7 @@
 /** Sign-in, account page and protocol together, over real HTTP, with the job queue running and mail in the development mailbox. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
@@ -18,12 +18,15 @@ import { createQueueMail, MAIL_JOB, mailHandler } from '#src/infra/mail.ts';
 import { createMailbox, type KeptMessage } from '#src/infra/mailbox.ts';
 import { createCodes } from '#src/login/codes.ts';
 import { devMailbox } from '#src/login/dev-mailbox.ts';
+import { authenticateDirect } from '#src/login/direct.ts';
 import type { FlowDeps } from '#src/login/flow.ts';
 import { loginRoutes } from '#src/login/routes.ts';
 import { loginJobs } from '#src/login/send-code.ts';
 import { LOGIN_VIEWS } from '#src/login/views/pages.ts';
 import { createAccounts } from '#src/oidc/accounts.ts';
 import { createClientCache } from '#src/oidc/clients.ts';
+import { registerDirectLogin } from '#src/oidc/direct-login.ts';
+import { serveDirectPaths, useDirectPaths } from '#src/oidc/direct-routes.ts';
 import { createInteractions } from '#src/oidc/interaction.ts';
 import { createProvider } from '#src/oidc/provider.ts';
 import { createResourceCache } from '#src/oidc/resources.ts';
@@ -38,7 +41,7 @@ export interface Site extends Harness {
   url: string;
   /** A browser at an address of its own. */
   visitor(address?: string): Visitor;
-  addClient(clientId: string, more?: { firstParty?: boolean; metadata?: Record<string, unknown> }): Promise<void>;
+  addClient(clientId: string, more?: { firstParty?: boolean; directLogin?: boolean; metadata?: Record<string, unknown> }): Promise<void>;
   mails(to: string): Promise<KeptMessage[]>;
   /** The mail that arrives for the address after `count` others. */
   mailFor(to: string, count?: number): Promise<KeptMessage>;
@@ -87,6 +90,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     queueMail,
     endAccess: (userId, sql, more) => endAccess(sessions, userId, sql, more),
   };
+  const accounts = createAccounts({ db });
   const provider: Provider = createProvider(
     {
       db,
@@ -96,7 +100,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
       clients,
       resources,
       keys: { jwks: () => jwks, cookieKeys: () => ['one', 'two'], dpopNonceSecret: () => Buffer.alloc(32, 3) },
-      accounts: createAccounts({ db }),
+      accounts,
       assurance: { required: async () => 'urn:gatehouse:acr:1fa', reachable: async () => 'urn:gatehouse:acr:1fa' },
       tokens: createTokenState({ db, keys: { publicJwks: () => ({ keys: [] }) }, clock }),
       logout: { notify: async () => {} },
@@ -112,8 +116,20 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     },
     { issuer: url, tenantId },
   );
+  registerDirectLogin(provider, {
+    issuer: url,
+    tenantId,
+    resources,
+    accounts,
+    lifetimes: LIFETIMES,
+    authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
+  });
+  useDirectPaths(provider);
   const csrf = createCsrf(box);
   const parts = [
+    serveDirectPaths({
+      handle: async (_issuer: string, req: IncomingMessage, res: ServerResponse) => void (await provider.callback()(req, res)),
+    } as never),
     loginRoutes({
       ...flow,
       engine,
@@ -154,7 +170,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     ...h,
     url,
     visitor: (address = randomAddress()) => new Visitor(url, { 'x-forwarded-for': address, accept: 'text/html' }),
-    async addClient(clientId, { firstParty = true, metadata = {} } = {}) {
+    async addClient(clientId, { firstParty = true, directLogin = false, metadata = {} } = {}) {
       const all = {
         client_name: `The ${clientId}`,
         redirect_uris: [CALLBACK],
@@ -163,9 +179,13 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
         token_endpoint_auth_method: 'none',
         ...metadata,
       };
-      const values = [clientId, tenantId, JSON.stringify(all), firstParty];
+      const values = [clientId, tenantId, JSON.stringify(all), firstParty, directLogin];
       await db.transaction(
-        (sql) => sql.raw('insert into clients (client_id, tenant_id, metadata, first_party) values (?, ?, ?, ?)', values as never[]),
+        (sql) =>
+          sql.raw(
+            'insert into clients (client_id, tenant_id, metadata, first_party, direct_login) values (?, ?, ?, ?, ?)',
+            values as never[],
+          ),
         { tenantId },
       );
     },
