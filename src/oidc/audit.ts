@@ -19,7 +19,7 @@ export interface AuditDeps extends OutageDeps {
   /** The tenant of the issuer, where no client says another. */
   tenantId: string;
   logout: { notify(ended: readonly LogoutNotice[]): Promise<void> };
-  /** Counts what is not audited: successful introspection, userinfo. */
+  /** Counts answers: `oidc_token` by `grant_type`, `oidc_introspection` by `active`, `oidc_userinfo`. The last two, where they succeed, are not audited. */
   count(name: string, labels: Record<string, string>): void;
 }
 
@@ -129,6 +129,8 @@ export function useAudit(provider: Provider, deps: AuditDeps): void {
 
 async function record(ctx: Context, unit: Unit | undefined, deps: AuditDeps): Promise<void> {
   const protocol = protocolContext(ctx);
+  if (protocol?.oidc.route === 'token' && ctx.status === 200)
+    deps.count('oidc_token', { grant_type: String(protocol.oidc.params?.['grant_type']) });
   const event = protocol && describe(protocol, factsOf(ctx), deps);
   const scope = protocol && scopeOf(protocol, deps.tenantId);
   // Relying parties are told by jobs, queued before the session ends: told twice is better than never.
@@ -175,8 +177,10 @@ function describe(ctx: KoaContextWithOIDC, facts: Facts, deps: AuditDeps): Audit
     case 'token':
       return success(ctx.state['replayed'] ? 'token.replayed' : 'token.issued', { grantType: params?.['grant_type'] });
     case 'introspection':
+      deps.count('oidc_introspection', { active: String(isActive(ctx.body)) });
+      return undefined;
     case 'userinfo':
-      deps.count(`oidc_${oidc.route}`, { outcome: 'success' });
+      deps.count('oidc_userinfo', {});
       return undefined;
     case 'revocation':
       return success('token.revoked', { grantsRevoked: facts.grantsRevoked });
@@ -192,6 +196,9 @@ function describe(ctx: KoaContextWithOIDC, facts: Facts, deps: AuditDeps): Audit
       return undefined; // jwks, discovery, pages
   }
 }
+
+/** A signed answer tells nobody but its client. */
+const isActive = (body: unknown): boolean => typeof body === 'object' && body !== null && 'active' in body && body.active === true;
 
 const NAMES: Readonly<Record<string, string>> = {
   resume: 'authorization',

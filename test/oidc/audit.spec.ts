@@ -121,6 +121,13 @@ describe('the audit of the protocol', () => {
     assert.deepEqual([refused.type, refused.outcome, refused.data['detail']], ['userinfo.refused', 'failure', 'access_token_not_found']);
   });
 
+  it('counts token answers by their grant', async () => {
+    const before = issuer.state.counts.length;
+    await issuer.token({ grant_type: 'client_credentials', resource: API }, basic('rs'));
+    await issuer.token({ grant_type: 'client_credentials', resource: API }, basic('rs', 'wrong'));
+    assert.deepEqual(issuer.state.counts.slice(before), ['oidc_token']);
+  });
+
   it('has one row for a revocation, of a JWT too', async () => {
     const { access_token, refresh_token } = await redeem();
     const jwt = await one(() => issuer.post('/token/revocation', { token: access_token }, basic('app')));
