@@ -1,7 +1,7 @@
 /** The example people copy from, as they copy it: oidc-client-ts in two tabs, with the example API behind it. */
 import assert from 'node:assert/strict';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { freePort } from '#test/support/apache.ts';
+import { freePort } from '#test/support/app.ts';
 import { launchChromium } from '#test/support/chromium.ts';
 import { type Gatehouse, startGatehouse } from '#test/support/gatehouse.ts';
 import { startApi } from '../../examples/api/server.ts';

@@ -42,17 +42,6 @@ describe('a person with a browser', function () {
     }
   }
 
-  /** The newest code that was mailed to `email`. */
-  async function mailedCode(email: string): Promise<string> {
-    for (let attempt = 0; attempt < 50; attempt += 1) {
-      const messages = (await (await fetch(`${gatehouse.issuer}/dev/mailbox.json`)).json()) as { to: string; text: string }[];
-      const code = /^\s*(\d{6,8})\s*$/m.exec(messages.find(({ to }) => to === email)?.text ?? '')?.[1];
-      if (code) return code;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-    throw new Error(`no code was mailed to ${email}`);
-  }
-
   const press = (page: Page): Promise<void> => page.locator('button[type=submit]').click();
   const heading = async (page: Page): Promise<string> => (await page.locator('h1').textContent()) ?? '';
 
@@ -71,7 +60,7 @@ describe('a person with a browser', function () {
     await press(page);
     await page.locator('[name=code]').waitFor();
     await look(page, 'verify-email');
-    await page.locator('[name=code]').fill(await mailedCode(email));
+    await page.locator('[name=code]').fill(await gatehouse.codeFor(email));
     await press(page);
     await page.locator('button[value=allow]').waitFor();
     await look(page, 'consent');

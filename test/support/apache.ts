@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { skip } from './skip.ts';
@@ -37,18 +36,6 @@ export const apacheRedirectUri = (port: number): string => `http://localhost:${p
 export function needApache(context: Mocha.Context): void {
   if (!PROGRAM) skip(context, 'no Apache on this machine (Debian: apache2)');
   if (!MODULES) skip(context, 'no mod_auth_openidc on this machine (Debian: libapache2-mod-auth-openidc)');
-}
-
-/** A port that nobody listens on at this moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }
 
 /** The distribution's Apache with the distribution's mod_auth_openidc, in a process of its own. */
