@@ -101,6 +101,7 @@ export function useDirectPaths(provider: Provider): void {
       return next();
     }
     if (ctx.method !== 'POST') return next();
+    ctx.state['answersProblems'] = true;
     try {
       const input = await readInput(ctx, door);
       serveAs(ctx, provider, 'token', { ...input, grant_type: door.grantType });

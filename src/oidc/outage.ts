@@ -1,7 +1,9 @@
 /** A database that is away is 503 with Retry-After, wherever in the protocol it is met: never 500, and never a refusal that tells a client to give up. */
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
-import { AppError } from '../core/errors.ts';
+import { AppError, unavailable } from '../core/errors.ts';
+import { currentRequest } from '../core/scope.ts';
+import { sendProblem } from '../http/problem.ts';
 
 export interface ProtocolErrorPage {
   status: number;
@@ -49,6 +51,11 @@ export function answerUnavailable(ctx: Context, deps: OutageDeps, error: unknown
 function answer(ctx: Context, deps: OutageDeps, status: 500 | 503, error: string): void {
   for (const name of ['set-cookie', 'location', 'content-type', 'www-authenticate']) ctx.remove(name);
   ctx.set('cache-control', 'no-store');
+  if (ctx.state['answersProblems'] === true) {
+    const problem = status === 503 ? unavailable() : new AppError('server.error', 500, 'Something went wrong on our side');
+    sendProblem(ctx, problem, currentRequest.getStore()?.id ?? '');
+    return;
+  }
   const forPrograms = PROGRAMS.has(ctx.path) || /^\/(\.well-known|api)\//.test(ctx.path) || ctx.accepts('json', 'html') !== 'html';
   ctx.body = forPrograms ? { error } : null;
   ctx.status = status;

@@ -172,7 +172,12 @@ describe('direct login', function () {
       assert.match(reply.headers.get('content-type') ?? '', /^application\/problem\+json/);
     }
     assert.equal((await login({ ...right, password: 'slow down' })).headers.get('retry-after'), '30');
-    assert.equal((await login({ ...right, password: 'broken' })).status, 503);
+    const broken = await login({ ...right, password: 'broken' });
+    assert.deepEqual(
+      [broken.status, broken.body['code'], broken.headers.get('retry-after')],
+      [503, 'service.unavailable', '1'],
+      broken.text,
+    );
     assert.equal(await count(), before);
   });
 

@@ -258,7 +258,8 @@ describe('sessions at our API', function () {
       (body['items'] as unknown as { clientId: string }[]).map(({ clientId }) => clientId),
       ['web'],
     );
-    assert.equal((await api.call('DELETE /api/me/grants/web', { token: person.access })).status, 200);
+    assert.equal((await api.call('DELETE /api/me/grants/other', { token: person.access })).status, 404);
+    assert.deepEqual((await api.call('DELETE /api/me/grants/web', { token: person.access })).body, { id: 'web', deleted: true });
     assert.equal((await api.call('GET /api/me/grants', { token: person.access })).status, 401);
   });
 

@@ -67,6 +67,7 @@ export async function withdrawGrants(deps: SessionCommandDeps, scope: Scope, use
     await lockGrantsOf(sql, userId);
     const grants = await deleteGrantsOf(sql, userId, clientId);
     const consents = await deleteConsents(sql, userId, clientId);
+    if (grants + consents === 0) return 0;
     const target = clientId === undefined ? { type: 'user', id: userId } : { type: 'client', id: clientId };
     record({ type: 'consent.withdrawn', outcome: 'success', target, personId: userId, data: { userId, grants, consents } });
     return grants + consents;

@@ -1,14 +1,18 @@
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
+import { notFound } from '../../core/errors.ts';
 import type { Scope } from '../../core/scope.ts';
+import { DELETED, deleted } from '../../http/paging.ts';
 import { ID, ID_PARAMS, type Route, route } from '../../http/route.ts';
 import { endSessions, type SessionCommandDeps, withdrawGrants } from './commands.ts';
 import { checkPerson, findSession, listGrants, listSessions, type SessionQueryDeps, sessionNotFound } from './queries.ts';
-import { ENDED, GRANT, grantView, SESSION, viewOf } from './schema.ts';
+import { GRANT, grantView, SESSION, viewOf } from './schema.ts';
 
 export type PersonRouteDeps = SessionQueryDeps & SessionCommandDeps;
 
 const SESSIONS = Type.Object({ items: Type.Array(SESSION), nextCursor: Type.Null() });
 const GRANTS = Type.Object({ items: Type.Array(GRANT), nextCursor: Type.Null() });
+const ALL_ENDED = Type.Object({ ...DELETED.properties, ended: Type.Integer({ minimum: 0, description: 'How many there were' }) });
+type Deleted = Static<typeof DELETED>;
 const SID = Type.String({ pattern: '^[A-Za-z0-9_.~:-]{1,256}$' });
 const CLIENT_ID = Type.String({ pattern: '^[A-Za-z0-9_.~-]{1,64}$' });
 
@@ -31,18 +35,18 @@ export function personRoutes(deps: PersonRouteDeps): Route[] {
       tag,
       access: 'sessions.write',
       params: ID_PARAMS,
-      reply: ENDED,
+      reply: ALL_ENDED,
       load,
-      handle: async (scope, { params }) => ({ ended: await endAll(deps, scope, params.id) }),
+      handle: async (scope, { params }) => ({ ...deleted(params.id), ended: await endAll(deps, scope, params.id) }),
     }),
     route('DELETE /api/users/{id}/sessions/{sid}', {
       summary: "End one of a person's sessions",
       tag,
       access: 'sessions.write',
       params: Type.Object({ id: ID, sid: SID }),
-      reply: ENDED,
+      reply: DELETED,
       load,
-      handle: async (scope, { params }) => ({ ended: await endOne(deps, scope, params.id, params.sid) }),
+      handle: (scope, { params }) => endOne(deps, scope, params.id, params.sid),
     }),
     route('GET /api/users/{id}/grants', {
       summary: 'List what applications hold of a person',
@@ -58,18 +62,18 @@ export function personRoutes(deps: PersonRouteDeps): Route[] {
       tag,
       access: 'sessions.write',
       params: ID_PARAMS,
-      reply: ENDED,
+      reply: ALL_ENDED,
       load,
-      handle: async (scope, { params }) => ({ ended: await withdrawGrants(deps, scope, params.id) }),
+      handle: async (scope, { params }) => ({ ...deleted(params.id), ended: await withdrawGrants(deps, scope, params.id) }),
     }),
     route('DELETE /api/users/{id}/grants/{client_id}', {
       summary: 'Take back what one application holds of a person',
       tag,
       access: 'sessions.write',
       params: Type.Object({ id: ID, client_id: CLIENT_ID }),
-      reply: ENDED,
+      reply: DELETED,
       load,
-      handle: async (scope, { params }) => ({ ended: await withdrawGrants(deps, scope, params.id, params.client_id) }),
+      handle: (scope, { params }) => withdrawOne(deps, scope, params.id, params.client_id),
     }),
     ...ownRoutes(deps),
   ];
@@ -89,16 +93,16 @@ function ownRoutes(deps: PersonRouteDeps): Route[] {
       summary: 'End your sessions, this one apart',
       tag,
       access: 'account',
-      reply: ENDED,
-      handle: async (scope) => ({ ended: await endAll(deps, scope, personOf(scope), scope.session?.sid) }),
+      reply: ALL_ENDED,
+      handle: async (scope) => ({ ...deleted(personOf(scope)), ended: await endAll(deps, scope, personOf(scope), scope.session?.sid) }),
     }),
     route('DELETE /api/me/sessions/{sid}', {
       summary: 'End one of your sessions',
       tag,
       access: 'account',
       params: Type.Object({ sid: SID }),
-      reply: ENDED,
-      handle: async (scope, { params }) => ({ ended: await endOne(deps, scope, personOf(scope), params.sid) }),
+      reply: DELETED,
+      handle: (scope, { params }) => endOne(deps, scope, personOf(scope), params.sid),
     }),
     route('GET /api/me/grants', {
       summary: 'List what applications hold of you',
@@ -112,8 +116,8 @@ function ownRoutes(deps: PersonRouteDeps): Route[] {
       tag,
       access: 'account',
       params: Type.Object({ client_id: CLIENT_ID }),
-      reply: ENDED,
-      handle: async (scope, { params }) => ({ ended: await withdrawGrants(deps, scope, personOf(scope), params.client_id) }),
+      reply: DELETED,
+      handle: (scope, { params }) => withdrawOne(deps, scope, personOf(scope), params.client_id),
     }),
   ];
 }
@@ -139,8 +143,13 @@ async function endAll(deps: PersonRouteDeps, scope: Scope, userId: string, excep
   return ids.length === 0 ? 0 : endSessions(deps, scope, userId, ids);
 }
 
-async function endOne(deps: PersonRouteDeps, scope: Scope, userId: string, name: string): Promise<number> {
+async function endOne(deps: PersonRouteDeps, scope: Scope, userId: string, name: string): Promise<Deleted> {
   const session = await findSession(deps, name);
-  if (session?.userId !== userId) throw sessionNotFound();
-  return endSessions(deps, scope, userId, [session.id]);
+  if (session?.userId !== userId || (await endSessions(deps, scope, userId, [session.id])) === 0) throw sessionNotFound();
+  return deleted(name);
+}
+
+async function withdrawOne(deps: PersonRouteDeps, scope: Scope, userId: string, clientId: string): Promise<Deleted> {
+  if ((await withdrawGrants(deps, scope, userId, clientId)) === 0) throw notFound('grant');
+  return deleted(clientId);
 }
