@@ -19,7 +19,7 @@ export interface AuditDeps extends OutageDeps {
   /** The tenant of the issuer, where no client says another. */
   tenantId: string;
   logout: { notify(ended: readonly LogoutNotice[]): Promise<void> };
-  /** Counts answers: `oidc_token` by `grant_type`, `oidc_introspection` by `active`, `oidc_userinfo`. The last two, where they succeed, are not audited. */
+  /** Counts answers: `token` by `grantType`, `introspection` by `active`, `userinfo`. The last two, where they succeed, are not audited. */
   count(name: string, labels: Record<string, string>): void;
 }
 
@@ -130,7 +130,7 @@ export function useAudit(provider: Provider, deps: AuditDeps): void {
 async function record(ctx: Context, unit: Unit | undefined, deps: AuditDeps): Promise<void> {
   const protocol = protocolContext(ctx);
   if (protocol?.oidc.route === 'token' && ctx.status === 200)
-    deps.count('oidc_token', { grant_type: String(protocol.oidc.params?.['grant_type']) });
+    deps.count('token', { grantType: String(protocol.oidc.params?.['grant_type']) });
   const event = protocol && describe(protocol, factsOf(ctx), deps);
   const scope = protocol && scopeOf(protocol, deps.tenantId);
   // Relying parties are told by jobs, queued before the session ends: told twice is better than never.
@@ -177,10 +177,10 @@ function describe(ctx: KoaContextWithOIDC, facts: Facts, deps: AuditDeps): Audit
     case 'token':
       return success(ctx.state['replayed'] ? 'token.replayed' : 'token.issued', { grantType: params?.['grant_type'] });
     case 'introspection':
-      deps.count('oidc_introspection', { active: String(isActive(ctx.body)) });
+      deps.count('introspection', { active: String(isActive(ctx.body)) });
       return undefined;
     case 'userinfo':
-      deps.count('oidc_userinfo', {});
+      deps.count('userinfo', {});
       return undefined;
     case 'revocation':
       return success('token.revoked', { grantsRevoked: facts.grantsRevoked });

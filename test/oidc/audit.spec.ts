@@ -116,7 +116,7 @@ describe('the audit of the protocol', () => {
       assert.equal((await issuer.get('/me', { authorization: `Bearer ${access_token}` })).status, 200);
     });
     assert.deepEqual(rows, []);
-    assert.deepEqual(issuer.state.counts.slice(before), ['oidc_introspection', 'oidc_introspection', 'oidc_userinfo']);
+    assert.deepEqual(issuer.state.counts.slice(before), ['introspection', 'introspection', 'userinfo']);
     const refused = await one(() => issuer.get('/me', { authorization: 'Bearer nope' }));
     assert.deepEqual([refused.type, refused.outcome, refused.data['detail']], ['userinfo.refused', 'failure', 'access_token_not_found']);
   });
@@ -125,7 +125,7 @@ describe('the audit of the protocol', () => {
     const before = issuer.state.counts.length;
     await issuer.token({ grant_type: 'client_credentials', resource: API }, basic('rs'));
     await issuer.token({ grant_type: 'client_credentials', resource: API }, basic('rs', 'wrong'));
-    assert.deepEqual(issuer.state.counts.slice(before), ['oidc_token']);
+    assert.deepEqual(issuer.state.counts.slice(before), ['token']);
   });
 
   it('has one row for a revocation, of a JWT too', async () => {
