@@ -31,6 +31,7 @@ export async function startApp(config: Config, options: AppOptions) {
       ownPaths: OWN_PATHS,
       view: app.view,
       log,
+      accessLog: log.child({}, { redact: [] }),
       protocol: (issuer) => (request, response) => protocol.pool.handle(issuer, request, response),
       onAnswered: metrics.answered,
     });

@@ -33,6 +33,8 @@ export interface ServerParts {
   protocol(issuer: string): Handler | Promise<Handler>;
   view: View;
   log?: HttpLog;
+  /** For the line of each request, which holds nothing to be hidden; `log` where nothing is said. */
+  accessLog?: HttpLog;
   onAnswered?: (answered: Answered) => void;
 }
 
@@ -68,7 +70,7 @@ export function createHandler(parts: ServerParts): (request: IncomingMessage, re
   return async (request, response) => {
     const facts = readFacts(request, isTrusted);
     setSecurityHeaders(response, facts.id, baseIsHttps);
-    logAnswer(request, response, facts.address, parts.log, parts.onAnswered);
+    logAnswer(request, response, facts.address, parts.accessLog ?? parts.log, parts.onAnswered);
     const { id, address, device } = facts;
     await currentRequest.run({ id, address, device, issuer: parts.baseIssuer }, async () => {
       try {

@@ -26,7 +26,7 @@ function withFormats(ajv: Ajv2020): Ajv2020 {
 export type Check = (value: unknown) => FieldError[];
 
 export function compileBody(schema: TSchema): Check {
-  const check = toCheck(INPUT.compile(closed(schema)));
+  const check = toCheck(INPUT, schema);
   return (value) => {
     const unstorable = findUnstorable(value);
     return unstorable === undefined ? check(value) : [{ pointer: unstorable, message: 'holds a character that is not allowed' }];
@@ -34,7 +34,7 @@ export function compileBody(schema: TSchema): Check {
 }
 
 export const compileText = (schema: TSchema): Check => {
-  const check = toCheck(TEXT_INPUT.compile(closed(schema)));
+  const check = toCheck(TEXT_INPUT, schema);
   return (value) => {
     const unstorable = findUnstorable(value);
     return unstorable === undefined ? check(value) : [{ pointer: unstorable, message: 'holds a character that is not allowed' }];
@@ -43,15 +43,26 @@ export const compileText = (schema: TSchema): Check => {
 
 /** `check` says what an answer has wrong; `cut` takes out of it what its schema does not name. */
 export function compileOutput(schema: TSchema): { check: Check; cut(value: unknown): void } {
-  const closedSchema = closed(schema);
-  const cutting = CUTTING.compile(closedSchema);
-  return { check: toCheck(OUTPUT.compile(closedSchema)), cut: (value) => void cutting(value) };
+  const cutting = lazy(CUTTING, schema);
+  return { check: toCheck(OUTPUT, schema), cut: (value) => void cutting()(value) };
 }
 
-const toCheck =
-  (validate: ValidateFunction): Check =>
-  (value) =>
-    validate(value) ? [] : unique((validate.errors ?? []).slice(0, MOST_ERRORS).map(fieldError));
+/** Compiled with its first use: all together they take longer than the rest of the start. */
+function lazy(ajv: Ajv2020, schema: TSchema): () => ValidateFunction {
+  let validate: ValidateFunction | undefined;
+  return () => {
+    validate ??= ajv.compile(closed(schema));
+    return validate;
+  };
+}
+
+function toCheck(ajv: Ajv2020, schema: TSchema): Check {
+  const compiled = lazy(ajv, schema);
+  return (value) => {
+    const validate = compiled();
+    return validate(value) ? [] : unique((validate.errors ?? []).slice(0, MOST_ERRORS).map(fieldError));
+  };
+}
 
 function fieldError({ instancePath, keyword, params, message }: ErrorObject): FieldError {
   if (keyword === 'additionalProperties' || keyword === 'unevaluatedProperties') {
