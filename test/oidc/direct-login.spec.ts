@@ -190,6 +190,19 @@ describe('direct login', function () {
     assert.deepEqual([password.status, password.body.error], [400, 'unsupported_grant_type']);
   });
 
+  it('may be called by scripts of the client’s own origins, and of no other', async () => {
+    await api.issuer.addClient('app-with-origin', PUBLIC, { allowed_origins: ['https://spa.test'] });
+    await api.issuer.owner.query(`update clients set direct_login = true where client_id = 'app-with-origin'`);
+    const origin = 'https://spa.test';
+    const preflight = await api.call('OPTIONS /api/auth/login', {
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
+    });
+    assert.deepEqual([preflight.status, preflight.headers.get('access-control-allow-origin')], [204, origin]);
+    const body = { ...right, client_id: 'app-with-origin' };
+    assert.equal((await login(body, { origin })).headers.get('access-control-allow-origin'), origin);
+    assert.equal((await login(body, { origin: 'https://evil.test' })).headers.get('access-control-allow-origin'), null);
+  });
+
   it('authenticates the client before the engine sees a password', async () => {
     let asked = 0;
     const { answer } = api.engine;

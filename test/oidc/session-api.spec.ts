@@ -239,6 +239,36 @@ describe('sessions at our API', function () {
     );
   });
 
+  it('that end while they are being used leave no token behind, and no request without an answer', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const person = await signIn();
+      const refresh = (): Promise<{ status: number; body: { refresh_token?: string; access_token?: string } }> =>
+        api.issuer.token({ grant_type: 'refresh_token', refresh_token: person.refresh }, basic('web'));
+      const [ended, ...answers] = await Promise.all([
+        api.call(`DELETE /api/users/${person.userId}/sessions`, { token: manager }),
+        refresh(),
+        refresh(),
+        authorize(api.issuer, 'web', { scope: 'openid account', prompt: 'none' }, person.browser).then(
+          () => undefined,
+          () => undefined,
+        ),
+        refresh(),
+      ]);
+      assert.equal(ended.status, 200, ended.text);
+      for (const answer of answers) {
+        if (!answer) continue;
+        assert.ok([200, 400].includes(answer.status), String(answer.status));
+        if (answer.body.access_token) assert.equal((await validate(answer.body.access_token)).status, 401);
+      }
+      assert.equal(await isSignedIn(person), false);
+      const { rows } = await api.issuer.owner.query('select count(*)::int as left from oidc_grants where user_id = $1', [person.userId]);
+      const { rows: sessions } = await api.issuer.owner.query('select count(*)::int as left from oidc_sessions where user_id = $1', [
+        person.userId,
+      ]);
+      assert.deepEqual([rows[0].left, sessions[0].left], [0, 0]);
+    }
+  });
+
   it('nobody is signed out by somebody else’s token', async () => {
     const [person, mallory] = [await signIn(), await signIn()];
     assert.equal((await api.call('POST /api/sessions/logout', { token: mallory.access, body: { token: person.access } })).status, 401);
