@@ -122,7 +122,7 @@ export function useAudit(provider: Provider, deps: AuditDeps): void {
       // What failed half-way is not written at all.
       await record(ctx, ctx.status >= 500 ? undefined : unit, deps);
     } catch (error) {
-      answerUnavailable(ctx, deps, error);
+      await answerUnavailable(ctx, deps, error);
     }
   });
 }

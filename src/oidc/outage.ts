@@ -37,18 +37,18 @@ export function useOutage(provider: Provider, deps: OutageDeps): void {
       if (!isOutage(error)) return answer(ctx, deps, 500, 'server_error');
       away.set(ctx, error);
     }
-    if (away.has(ctx)) answerUnavailable(ctx, deps, away.get(ctx));
+    if (away.has(ctx)) await answerUnavailable(ctx, deps, away.get(ctx));
   });
 }
 
 /** 503, and nothing of what the request would have given: no token, no cookie, no address to go to. */
-export function answerUnavailable(ctx: Context, deps: OutageDeps, error: unknown): void {
+export async function answerUnavailable(ctx: Context, deps: OutageDeps, error: unknown): Promise<void> {
   if (!isOutage(error)) deps.log.error({ err: error }, 'the protocol could not store what it did');
   ctx.set('retry-after', '1');
-  answer(ctx, deps, 503, 'temporarily_unavailable');
+  await answer(ctx, deps, 503, 'temporarily_unavailable');
 }
 
-function answer(ctx: Context, deps: OutageDeps, status: 500 | 503, error: string): void {
+async function answer(ctx: Context, deps: OutageDeps, status: 500 | 503, error: string): Promise<void> {
   for (const name of ['set-cookie', 'location', 'content-type', 'www-authenticate']) ctx.remove(name);
   ctx.set('cache-control', 'no-store');
   if (ctx.state['answersProblems'] === true) {
@@ -59,5 +59,5 @@ function answer(ctx: Context, deps: OutageDeps, status: 500 | 503, error: string
   const forPrograms = PROGRAMS.has(ctx.path) || /^\/(\.well-known|api)\//.test(ctx.path) || ctx.accepts('json', 'html') !== 'html';
   ctx.body = forPrograms ? { error } : null;
   ctx.status = status;
-  if (!forPrograms) void deps.pages.error(ctx, { status, error });
+  if (!forPrograms) await deps.pages.error(ctx, { status, error });
 }
