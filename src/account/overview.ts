@@ -5,6 +5,9 @@ import type { BrowserSession } from '../oidc/sessions.ts';
 import { findAgreements } from './store.ts';
 import type { AccountPage, AppRow } from './views/pages.ts';
 
+/** The built-in first-party client that signs people in for the account page. */
+export const ACCOUNT_CLIENT_ID = 'gatehouse-account';
+
 export interface OverviewDeps {
   sessions: SessionQueryDeps;
   /** What an application calls itself; undefined where it no longer exists. */
@@ -44,6 +47,7 @@ export const nameOf = ({ givenName, familyName }: Person): string | undefined =>
 async function appsOf({ sessions: { db }, clientOf }: OverviewDeps, userId: string): Promise<AppRow[]> {
   const [agreements, grants] = await Promise.all([findAgreements(db, userId), listGrants({ db }, userId)]);
   const ids = new Set([...agreements, ...grants].map(({ client_id: id }) => id));
+  ids.delete(ACCOUNT_CLIENT_ID);
   const rows = await Promise.all(
     [...ids].map(async (id): Promise<AppRow | undefined> => {
       const [client, agreed, granted] = [

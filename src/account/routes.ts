@@ -12,12 +12,11 @@ import { readForm } from '../http/read-body.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import { findPerson, type Person } from '../login/people-store.ts';
 import type { BrowserSession } from '../oidc/sessions.ts';
-import { accountOverview, nameOf, type OverviewDeps } from './overview.ts';
+import { ACCOUNT_CLIENT_ID, accountOverview, nameOf, type OverviewDeps } from './overview.ts';
 import { type AccountFlow, changeOwnPassword } from './password.ts';
 import { showAccountPage } from './views/pages.ts';
 
-/** The built-in first-party client that signs people in for this page. */
-export const ACCOUNT_CLIENT_ID = 'gatehouse-account';
+export { ACCOUNT_CLIENT_ID } from './overview.ts';
 
 export interface AccountRoutesDeps extends AccountFlow, OverviewDeps {
   sessions: SessionQueryDeps & SessionCommandDeps;

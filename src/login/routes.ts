@@ -4,6 +4,7 @@ import { AppError } from '../core/errors.ts';
 import { currentRequest } from '../core/scope.ts';
 import { isForeign } from '../http/csrf.ts';
 import { readForm } from '../http/read-body.ts';
+import { mailNotConfigured } from '../infra/mail.ts';
 import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
 import type { Refusal } from './engine.ts';
 import { type Position, type Progress, stepInvalid } from './flow.ts';
@@ -98,6 +99,7 @@ async function proceed(deps: LoginRoutesDeps, visit: Visit, again: Again = {}): 
   const { step, at } = visit;
   if (step.name === 'done' || step.name === 'unreachable') return finish(deps, visit, step);
   if (step.name === 'verify_email') {
+    checkMail(deps);
     // Nobody asked for this code yet: it is sent as soon as its page is looked at.
     return goOn(visit, await startVerification(deps, at), () => proceed(deps, visit));
   }
@@ -228,7 +230,7 @@ function fresh(at: Position): Position {
 const isPrompt = ({ interaction }: Visit, name: string): boolean => interaction.prompt.name === name;
 
 function checkMail({ mail }: LoginRoutesDeps): void {
-  if (!mail) throw new AppError('mail.not_configured', 503, 'Mail is not set up on this server');
+  if (!mail) throw mailNotConfigured();
 }
 
 function seeOther(ctx: Context, url: string): void {

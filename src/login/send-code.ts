@@ -74,6 +74,8 @@ export const loginJobs = (deps: FlowDeps): Readonly<Record<string, (payload: unk
 async function sendCode(deps: FlowDeps, payload: unknown): Promise<void> {
   const request = openRequest(deps, payload);
   const { purpose, email, tenantId } = request;
+  // Queued for too long: whoever waited has given up or asked again.
+  if (deps.clock.now().getTime() - request.at > deps.codes.lifetimeSeconds * 1000) return;
   const scope: Scope = { ...anonymousScope(tenantId, request.clientId), request: request.request };
   const person = await findPersonByEmail(deps.db, emailKey(email));
   const about = person ? { target: { type: 'user', id: person.id }, personId: person.id } : {};

@@ -74,7 +74,7 @@ export async function createHarness(more: (h: Omit<Harness, 'engine' | 'methods'
   const db = openDatabase({ url: database.url });
   const box = createSecretBox([randomBytes(32)]);
   const clock = createTestClock();
-  const log = createLogger({ level: 'error' });
+  const log = createLogger({ level: 'silent' });
   const limits = createLimits({ db });
   const audit = createAudit({ db, box, clock, jobs: createJobs(db, log), log });
   const passwords = createPasswords({
