@@ -101,7 +101,6 @@ OIDCRedirectURI ${apacheRedirectUri(port)}
 OIDCCryptoPassphrase ${randomBytes(24).toString('hex')}
 OIDCPKCEMethod S256
 OIDCScope "openid profile email"
-OIDCSessionType client-cookie
 OIDCRemoteUserClaim sub
 
 <Location /protected>
