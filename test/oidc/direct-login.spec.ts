@@ -118,6 +118,11 @@ describe('direct login', function () {
     assert.equal((await api.call('GET /api/sessions/current', { token })).status, 401, 'not as a bearer token');
   });
 
+  it('costs two statements beside the engine’s, once warm: the person, and one write', async () => {
+    await login();
+    assert.ok((await api.issuer.counted(() => login())) <= 2);
+  });
+
   it('asks for the resource and the scopes that were named, and no more', async () => {
     const jwt = await login({ ...right, resource: API, scope: 'openid api:read' });
     const claims = decodeJwt(text(jwt, 'access_token'));
