@@ -61,7 +61,8 @@ export async function createProtocol(parts: ProtocolParts) {
       jwksMaxAgeSeconds: lifetimes.jwksMaxAge,
       marginSeconds: Math.max(1, Math.min(60, Math.ceil(lifetimes.jwksMaxAge / 5))),
       periodSeconds: lifetimes.signingKeyPeriod,
-      longestTokenSeconds: Math.max(lifetimes.accessToken, lifetimes.idToken),
+      // A resource may ask for access tokens of up to a day.
+      longestTokenSeconds: Math.max(lifetimes.accessToken, lifetimes.idToken, 86_400),
     },
   };
   const tend = (payload?: unknown): Promise<void> => tendKeys(keyDeps, systemScope(rootTenantId, 'keys'), payload);
@@ -131,13 +132,11 @@ function protocolPages(view: View): ProtocolPages {
   };
   return {
     error(ctx, { status, error, description }) {
+      const about = status === 503 ? 'error.unavailable' : status < 500 ? 'error.request' : 'error.title';
+      const words = { title: about, explanation: about === 'error.title' ? 'error.explanation' : `${about}_explanation` } as const;
       const detail = status >= 500 ? undefined : [error, description].filter(Boolean).join(': ');
       const requestId = currentRequest.getStore()?.id;
-      if (status === 503) {
-        const unavailable = { title: 'error.unavailable', explanation: 'error.unavailable_explanation' } as const;
-        return showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), ...unavailable, requestId }, { status });
-      }
-      showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), detail, requestId }, { status });
+      showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), ...words, detail, requestId }, { status });
     },
     logout(ctx, { action, hidden, confirm, client, redirectUri }) {
       const data = { locale: localeOf(ctx), action, hidden, confirm, client: client && { name: client.name, logoUri: client.logoUri } };
