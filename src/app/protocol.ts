@@ -125,6 +125,13 @@ function countInto(metrics: Metrics): (name: string, labels: Record<string, stri
   };
 }
 
+/** Whose fault it is. */
+const WORDS = {
+  unavailable: { title: 'error.unavailable', explanation: 'error.unavailable_explanation' },
+  request: { title: 'error.request', explanation: 'error.request_explanation' },
+  bug: { title: 'error.title', explanation: 'error.explanation' },
+} as const;
+
 function protocolPages(view: View): ProtocolPages {
   const localeOf = (ctx: Context): string => {
     const wished = ctx.query['ui_locales'];
@@ -132,8 +139,7 @@ function protocolPages(view: View): ProtocolPages {
   };
   return {
     error(ctx, { status, error, description }) {
-      const about = status === 503 ? 'error.unavailable' : status < 500 ? 'error.request' : 'error.title';
-      const words = { title: about, explanation: about === 'error.title' ? 'error.explanation' : `${about}_explanation` } as const;
+      const words = status === 503 ? WORDS.unavailable : status < 500 ? WORDS.request : WORDS.bug;
       const detail = status >= 500 ? undefined : [error, description].filter(Boolean).join(': ');
       const requestId = currentRequest.getStore()?.id;
       showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), ...words, detail, requestId }, { status });
