@@ -7,7 +7,7 @@ import { mergePatch } from '../../http/merge-patch.ts';
 import { violatedUnique } from '../../infra/postgres.ts';
 import type { Transact, Work } from '../audit/index.ts';
 import { type CheckRules, type CompleteInput, checkInput, completeInput } from './check.ts';
-import { clientIdTaken, clientNotFound, lastSecret, noSecrets, secretNotFound, tooManySecrets } from './errors.ts';
+import { clientIdTaken, clientNotFound, lastSecret, noSecrets, secretNotFound, tooManySecrets, trustNeedsPlatform } from './errors.ts';
 import type { ClientMetadata, ClientProfile } from './index.ts';
 import { type ClientInput, COLUMNS, type NewClient } from './schema.ts';
 import { hashSecret, newClientSecret, usesSecret } from './secrets.ts';
@@ -101,7 +101,7 @@ async function changeClient(
     const before = await lockOwn(work, scope, clientId, ifMatch);
     const { client_id: named = clientId, ...input } = next(before);
     if (named !== clientId) throw invalidInput([{ pointer: '/client_id', message: 'cannot be changed' }]);
-    const row = await updateClient(work.sql, scope.tenantId, clientId, await judge(deps, scope, clientId, input));
+    const row = await updateClient(work.sql, scope.tenantId, clientId, await judge(deps, scope, clientId, input, before));
     const secrets = await secretsOf(work.sql, scope.tenantId, clientId);
     if (!usesSecret(row.metadata)) for (const { id } of secrets.splice(0)) await deleteSecret(work.sql, scope.tenantId, clientId, id);
     else if (secrets.length === 0)
@@ -180,8 +180,17 @@ function checkHolds(scope: Scope, permissions: readonly string[]): void {
   if (missing !== undefined) throw forbidden(missing);
 }
 
-async function judge(deps: ClientDeps, scope: Scope, clientId: string, input: ClientInput): Promise<ClientValues> {
+async function judge(
+  deps: ClientDeps,
+  scope: Scope,
+  clientId: string,
+  input: ClientInput,
+  before?: Pick<ClientRow, 'first_party' | 'direct_login'>,
+): Promise<ClientValues> {
   checkHolds(scope, input.permissions ?? []);
+  // People are everybody's: a client that is not to ask them, or takes their passwords, is trusted by the installation, not by one tenant.
+  for (const trust of ['first_party', 'direct_login'] as const)
+    if (input[trust] === true && !before?.[trust] && !scope.platform) throw trustNeedsPlatform(trust);
   const complete = completeInput(input);
   checkInput(complete, deps.rules);
   const values = valuesOf(complete);

@@ -8,3 +8,5 @@ export const tooManySecrets = (): AppError =>
 export const noSecrets = (): AppError => new AppError('client.has_no_secrets', 409, 'This client does not authenticate with a secret');
 export const lastSecret = (): AppError =>
   new AppError('client.last_secret', 409, 'This is the only secret', { detail: 'Add another one first, or disable or delete the client' });
+export const trustNeedsPlatform = (member: string): AppError =>
+  new AppError('client.trust_needs_platform', 403, 'Only an administrator of the installation may switch this on', { extra: { member } });

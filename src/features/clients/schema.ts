@@ -52,8 +52,11 @@ const STANDARD = {
 
 const OURS = {
   enabled: Type.Boolean({ description: 'False: it cannot be used, and its tokens are inactive' }),
-  first_party: Type.Boolean({ description: 'People are not asked for consent' }),
-  direct_login: Type.Boolean({ description: 'It may take passwords and codes itself and sign in at `/api/auth/login`' }),
+  first_party: Type.Boolean({ description: 'People are not asked for consent; switched on by administrators of the installation only' }),
+  direct_login: Type.Boolean({
+    description:
+      'It may take passwords and codes itself and sign in at `/api/auth/login`; switched on by administrators of the installation only',
+  }),
   profile: Type.Union([Type.Literal('default'), Type.Literal('fapi2')]),
   permissions: Type.Array(Type.Union(ALL_PERMISSIONS.map((permission) => Type.Literal(permission))), {
     uniqueItems: true,

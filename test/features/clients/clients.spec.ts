@@ -177,6 +177,21 @@ describe('clients', () => {
     assert.equal(raised.status, 403);
   });
 
+  it('are trusted with people’s consent or passwords by the installation only; a tenant may take that back', async () => {
+    const platform = api.tokenOf({ tenantId: api.rootTenantId });
+    const headers = { 'x-tenant-id': api.tenants[0] };
+    for (const trust of ['first_party', 'direct_login']) {
+      const refused = await api.call(token, 'POST /api/clients', { body: { ...WEB, [trust]: true } });
+      assert.deepEqual([refused.status, refused.body['code'], refused.body['member']], [403, 'client.trust_needs_platform', trust]);
+      const { client_id } = await create();
+      assert.equal((await api.call(token, `PATCH /api/clients/${client_id}`, { body: { [trust]: true } })).status, 403);
+      assert.equal((await api.call(platform, `PATCH /api/clients/${client_id}`, { body: { [trust]: true }, headers })).body[trust], true);
+      assert.equal((await api.call(token, `PATCH /api/clients/${client_id}`, { body: { client_name: 'Other' } })).body[trust], true);
+      assert.equal((await api.call(token, `PATCH /api/clients/${client_id}`, { body: { [trust]: false } })).body[trust], false);
+      assert.equal((await api.call(token, `PATCH /api/clients/${client_id}`, { body: { [trust]: true } })).status, 403);
+    }
+  });
+
   it('that are deleted take their tokens, grants and consents along', async () => {
     const { client_id } = await create();
     const userId = newId();
