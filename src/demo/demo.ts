@@ -8,7 +8,7 @@ import { isBelow } from '../http/gate.ts';
 import { readForm } from '../http/read-body.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import { DEMO_APPS, type DemoApp } from './apps.ts';
-import { describeSignedIn } from './describe.ts';
+import { describeSignedIn, nameOf } from './describe.ts';
 import { type Claims, createRelyingParty, type RelyingParty } from './relying-party.ts';
 import { FLOW, type Sealer, SIGNED_IN, type SignedIn, sealedCookie } from './session.ts';
 
@@ -86,7 +86,7 @@ function stepsOf(deps: DemoDeps, app: DemoApp, other: DemoApp): [string, Step][]
   const renew = async (ctx: Context, session: SignedIn): Promise<SignedIn | undefined> => {
     const tokens = await party.renew(session);
     if (!tokens) return undefined;
-    const renewed = { id: session.id, ...tokens };
+    const renewed = { ...session, ...tokens };
     sessions.write(ctx, renewed);
     return renewed;
   };
@@ -117,7 +117,9 @@ function stepsOf(deps: DemoDeps, app: DemoApp, other: DemoApp): [string, Step][]
       flows.clear(ctx);
       const result = await party.finish(callback, flow);
       if ('refused' in result) return show(ctx, { alert: { key: 'demo.refused', values: { error: result.refused } } });
-      sessions.write(ctx, { id: newSecret(), ...result });
+      const userinfo = await party.userinfo(result);
+      if (!userinfo) return show(ctx, { alert: 'demo.expired', status: 400 });
+      sessions.write(ctx, { ...result, id: newSecret(), name: nameOf(userinfo).slice(0, 100) });
       leave(ctx, `${issuer}${app.path}`);
     },
 

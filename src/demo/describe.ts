@@ -7,7 +7,7 @@ import type { SignedIn } from './session.ts';
 export function describeSignedIn(session: SignedIn, userinfo: Claims = {}): NonNullable<DemoPage['signedIn']> {
   const claims = decodeJwt(session.idToken);
   return {
-    name: text(userinfo['name'] ?? claims['name'] ?? userinfo['email'] ?? claims['email'] ?? claims.sub),
+    name: session.name,
     claims: rowsOf(claims),
     userinfo: rowsOf(userinfo),
     tokens: [
@@ -20,6 +20,9 @@ export function describeSignedIn(session: SignedIn, userinfo: Claims = {}): NonN
     ],
   };
 }
+
+/** What to call somebody: the first of the usual claims that there is. */
+export const nameOf = (claims: Claims): string => text(claims['name'] ?? claims['email'] ?? claims['sub'] ?? '');
 
 const rowOf = (name: string, value: string | undefined): NamedValue[] => (value === undefined ? [] : [{ name, value }]);
 const rowsOf = (claims: Claims): NamedValue[] => Object.entries(claims).flatMap(([name, value]) => rowOf(name, textOf(name, value)));

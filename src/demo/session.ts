@@ -18,6 +18,8 @@ export const FLOW = Type.Object({ state: Type.String(), nonce: Type.String(), ve
 export const SIGNED_IN = Type.Object({
   /** Random; the page's forms are bound to it. */
   id: Type.String(),
+  /** As the userinfo endpoint said at the sign-in. */
+  name: Type.String(),
   idToken: Type.String(),
   accessToken: Type.String(),
   refreshToken: Type.Optional(Type.Union([Type.String(), Type.Undefined()])),

@@ -43,7 +43,7 @@ describe('a person with a browser', function () {
   }
 
   const press = (page: Page): Promise<void> => page.locator('button[type=submit]').click();
-  const heading = async (page: Page): Promise<string> => (await page.locator('h1').textContent()) ?? '';
+  const heading = async (page: Page): Promise<string> => ((await page.locator('h1').textContent()) ?? '').trim();
 
   /** Registers at the demo, signs in at both applications, and out again. */
   async function walk(page: Page, email: string, look: Look): Promise<void> {
@@ -66,6 +66,7 @@ describe('a person with a browser', function () {
     await look(page, 'consent');
     await page.locator('button[value=allow]').click();
     await page.getByText('Signed in as').waitFor();
+    assert.match((await page.locator('.lead').textContent()) ?? '', /Ada Lovelace/);
     await look(page, 'demo-signed-in');
     await page.getByText('Call userinfo').click();
     await page.locator('#userinfo').waitFor();
@@ -118,15 +119,16 @@ describe('a person with a browser', function () {
     await page.locator('[name=password]').fill(PASSWORD);
     await press(page);
     await page.getByText('Signed in as').waitFor();
-    for (const [name, at] of [
-      ['account', '/account'],
-      ['mailbox', '/dev/mailbox'],
-      ['not-found', '/account/nothing'],
-      ['error', '/auth?client_id=nobody'],
-      ['expired', '/login/nothing'],
-      ['signed-out', '/session/end'],
+    for (const [name, at, title] of [
+      ['account', '/account', 'Ada Lovelace'],
+      ['mailbox', '/dev/mailbox', 'Development mailbox'],
+      ['not-found', '/account/nothing', 'There is no such page'],
+      ['error', '/auth?client_id=nobody', 'This request cannot be answered'],
+      ['expired', '/login/nothing', 'This page is no longer valid'],
+      ['logout-by-address', '/session/end', 'Sign out?'],
     ] as const) {
       await page.goto(`${issuer}${at}`);
+      assert.equal(await heading(page), title, at);
       await look(page, name);
     }
   }
