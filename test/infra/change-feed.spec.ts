@@ -106,7 +106,7 @@ describe('change feed', () => {
     it('on two nodes: what one changes, the other reads again at once', async () => {
       const read = async (id: string) =>
         (await owner.query('select name from tenants where id = $1', [id])).rows[0] as { name: string } | undefined;
-      const nodes = await Promise.all([open(), open()]).then((pair) =>
+      const nodes = await Promise.all([open(db, { intervalMs: 60_000 }), open(db, { intervalMs: 60_000 })]).then((pair) =>
         pair.map((feed) => createWatchedCache({ feed, kind: 'tenants', read })),
       );
       const id = await addTenant();
@@ -114,8 +114,8 @@ describe('change feed', () => {
       for (const node of nodes) assert.equal((await node.find(id))?.name, 'T');
       await owner.query(`update tenants set name = 'U' where id = $1`, [id]);
       for (const node of nodes) {
-        const end = performance.now() + 1000;
-        while ((await node.find(id))?.name !== 'U') assert.ok(performance.now() < end, 'stale for more than a second');
+        const end = performance.now() + 5000;
+        while ((await node.find(id))?.name !== 'U') assert.ok(performance.now() < end, 'not told');
       }
     });
 

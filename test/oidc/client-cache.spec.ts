@@ -13,7 +13,10 @@ describe('clients and resources in memory', function () {
   let nodes: ClientCache[];
   before(async () => {
     issuer = await startIssuer();
-    feeds = [await createChangeFeed(issuer.db), await createChangeFeed(issuer.db)];
+    feeds = [
+      await createChangeFeed(issuer.db, { intervalMs: 60_000, maxAgeMs: 60_000 }),
+      await createChangeFeed(issuer.db, { intervalMs: 60_000, maxAgeMs: 60_000 }),
+    ];
     nodes = feeds.map((feed) => createClientCache({ db: issuer.db, feed, max: 3 }));
     await issuer.addClient('one');
     await sleep(50);
@@ -23,9 +26,9 @@ describe('clients and resources in memory', function () {
     await issuer.close();
   });
   const soon = async (holds: () => Promise<boolean>): Promise<void> => {
-    const end = performance.now() + 1000;
+    const end = performance.now() + 5000;
     while (!(await holds())) {
-      assert.ok(performance.now() < end, 'not within a second');
+      assert.ok(performance.now() < end, 'not told');
       await sleep(5);
     }
   };
@@ -36,7 +39,7 @@ describe('clients and resources in memory', function () {
     assert.equal(statements, 0);
   });
 
-  it('follow every change on every node within a second: state, secrets, tenant, deletion, and a client that was not there before', async () => {
+  it('follow every change on every node, by notification alone: state, secrets, tenant, deletion, and a client that was not there before', async () => {
     const { owner, tenantId } = issuer;
     const both = (holds: (client: Awaited<ReturnType<ClientCache['find']>>) => boolean): Promise<void> =>
       soon(async () => (await Promise.all(nodes.map((node) => node.find('one')))).every(holds));

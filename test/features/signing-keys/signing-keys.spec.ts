@@ -29,7 +29,7 @@ describe('signing keys', function () {
     // Several nodes start at the same instant on an empty database.
     await Promise.all([tendKeys(deps, scope()), tendKeys(deps, scope()), tendKeys(deps, scope())]);
     await Promise.all([ensureSecrets(deps, scope(), ['dpop-nonce']), ensureSecrets(deps, scope(), ['dpop-nonce'])]);
-    feeds = [await createChangeFeed(api.db), await createChangeFeed(api.db)];
+    feeds = [await createChangeFeed(api.db, { intervalMs: 60_000 }), await createChangeFeed(api.db, { intervalMs: 60_000 })];
     nodes = await Promise.all(feeds.map((feed) => createKeys({ db: api.db, box: api.box, feed, cookieKeys: ['cookie-key'] })));
   });
   after(async () => {
@@ -122,7 +122,7 @@ describe('signing keys', function () {
       [before['next'], before['active'], 1],
       'one step, although three took it',
     );
-    await within(1000, () => nodes.every((node) => node.signingKey('ES256').kid === after['active']![0]));
+    await within(5000, () => nodes.every((node) => node.signingKey('ES256').kid === after['active']![0]));
     for (const node of nodes) {
       assert.ok(
         node.publicJwks().keys.some(({ kid }) => kid === old[0]),
@@ -131,7 +131,7 @@ describe('signing keys', function () {
     }
   });
 
-  it('emergency rotation withdraws what has signed from every node within a second; its tokens are good no more', async () => {
+  it('emergency rotation withdraws what has signed from every node, by notification alone; its tokens are good no more', async () => {
     const node = nodes[1]!;
     const state = createTokenState({ db: api.db, keys: node, clock: systemClock });
     const key = node.signingKey('RS256');
@@ -153,7 +153,7 @@ describe('signing keys', function () {
       body: { mode: 'emergency' },
     });
     assert.deepEqual([status, body.done], [200, true]);
-    await within(1000, () => nodes.every((one) => !one.publicJwks().keys.some(({ kid }) => kid === key.kid)));
+    await within(5000, () => nodes.every((one) => !one.publicJwks().keys.some(({ kid }) => kid === key.kid)));
     assert.equal(await state.verifyAccessToken(jwt, { issuer }), undefined);
     assert.equal(await state.verifyAccessToken(await sign(), { issuer }), undefined);
     const { rows } = await api.owner.query(`select octet_length(sealed) as bytes from signing_keys where state = 'revoked'`);
