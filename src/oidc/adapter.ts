@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type Adapter, type AdapterFactory, type AdapterPayload, type ClientAuthorizationState, errors, Provider } from 'oidc-provider';
 import { addSeconds, type Clock } from '../core/clock.ts';
 import { currentRequest } from '../core/scope.ts';
+import { findUnstorable } from '../http/json.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import { storageKey } from './storage-key.ts';
@@ -114,6 +115,8 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
     async upsert(id, payload, expiresIn) {
       const unit = units.getStore();
       const target = unit ?? new Unit({ deferDeletes: true });
+      // The library keeps some parameters as they came.
+      if (findUnstorable(payload) !== undefined) throw new errors.InvalidRequest('a parameter holds a character that is not allowed');
       const expires_at = addSeconds(deps.clock.now(), expiresIn ?? 0).toISOString();
       const { jti: _jti, ...rest } = payload;
       const key = keyOf(model, id);
@@ -236,13 +239,19 @@ interface Dated extends ClientAuthorizationState {
   /** The grant that `at` belongs to, and when (ms) the session got it: of two tabs' views of one session, the later wins for each client. */
   of?: string | undefined;
   at?: number;
+  /** Whether offline access was part of it then: what is given later counts as a later view. */
+  kept?: boolean | undefined;
 }
 
 /** The library also leaves empty entries behind, for clients that were only looked for. */
 function datedAuthorizations({ authorizations = {} }: AdapterPayload, clock: Clock): Record<string, Dated> {
   const known = Object.entries<Dated>(authorizations).filter(([, { grantId, sid }]) => grantId ?? sid);
   return Object.fromEntries(
-    known.map(([id, one]) => [id, one.at && one.of === one.grantId ? one : { ...one, of: one.grantId, at: clock.now().getTime() }]),
+    known.map(([id, one]) => {
+      const { grantId, persistsLogout } = one;
+      const dated = one.at !== undefined && one.of === grantId && one.kept === persistsLogout;
+      return [id, dated ? one : { ...one, of: grantId, kept: persistsLogout, at: clock.now().getTime() }];
+    }),
   );
 }
 

@@ -12,16 +12,14 @@ export interface Keyring {
 
 /** One session out of its rows: a session whose id was just exchanged has two for a moment. `rows` is not empty. */
 export function recordsOf(keyring: Keyring, rows: readonly SessionRow[]): SessionRecord {
-  const [row] = [...rows].sort((a, b) => b.created_at.getTime() - a.created_at.getTime());
+  const [row, ...older] = [...rows].sort((a, b) => b.created_at.getTime() - a.created_at.getTime());
   if (!row) throw new RangeError('a session has at least one row');
   const { payload } = row;
   const issuers = keyring.issuers();
   const issuer = issuers.find((url) => payload.uid !== undefined && keyring.keyOf(url, 'uid', payload.uid) === row.uid) ?? issuers[0] ?? '';
-  const merged: NonNullable<typeof payload.authorizations> = Object.assign(
-    {},
-    ...[...rows].reverse().map((one) => one.payload.authorizations ?? {}),
-  );
-  const clients = Object.entries(merged).map(
+  const views = [...older.reverse(), row].flatMap((one) => Object.entries(one.payload.authorizations ?? {}));
+  const latest = new Map(views.sort(([, a], [, b]) => (a.at ?? 0) - (b.at ?? 0)));
+  const clients = [...latest].map(
     ([clientId, { sid, grantId, persistsLogout }]): SessionClient => ({
       clientId,
       sid: sid ?? '',

@@ -12,12 +12,20 @@ export interface SessionRow {
   expires_at: Date;
 }
 
+export interface SessionAuthorization {
+  sid?: string;
+  grantId?: string;
+  persistsLogout?: boolean;
+  /** Milliseconds; of two rows' views of one client, the later holds. */
+  at?: number;
+}
+
 export interface SessionPayload {
   uid?: string;
   acr?: string;
   amr?: string[];
   loginTs?: number;
-  authorizations?: Record<string, { sid?: string; grantId?: string; persistsLogout?: boolean }>;
+  authorizations?: Record<string, SessionAuthorization>;
 }
 
 // One row a session: the newest id's, with what every row of the session was given.
@@ -26,7 +34,7 @@ const sessionsWhere = (condition: string): string => `
     n.payload || jsonb_build_object('authorizations', coalesce(f.authorizations, '{}')) as payload
   from oidc_sessions n
   join lateral (select min(t.created_at) as created_at, max(t.seen_at) as seen_at,
-    (select jsonb_object_agg(a.key, a.value order by s.created_at, s.id) from oidc_sessions s, jsonb_each(s.payload -> 'authorizations') a
+    (select jsonb_object_agg(a.key, a.value order by (a.value ->> 'at')::float8, s.created_at, s.id) from oidc_sessions s, jsonb_each(s.payload -> 'authorizations') a
       where s.uid = n.uid and s.user_id = n.user_id) as authorizations
     from oidc_sessions t where t.uid = n.uid and t.user_id = n.user_id) f on true
   where n.user_id is not null and n.expires_at > clock_timestamp() and ${condition}
