@@ -1,6 +1,6 @@
 /** A database that is away is 503 with Retry-After, wherever in the protocol it is met: never 500, and never a refusal that tells a client to give up. */
 import type { Context } from 'koa';
-import type { Provider } from 'oidc-provider';
+import { errors, type Provider } from 'oidc-provider';
 import { AppError, unavailable } from '../core/errors.ts';
 import { currentRequest } from '../core/scope.ts';
 import { sendProblem } from '../http/problem.ts';
@@ -33,6 +33,8 @@ export function useOutage(provider: Provider, deps: OutageDeps): void {
     try {
       await next();
     } catch (error) {
+      // Sessions are saved outside the library's own handling of errors.
+      if (error instanceof errors.OIDCProviderError && error.statusCode < 500) return answer(ctx, deps, 400, error.error);
       if (!isOutage(error)) deps.log.error({ err: error }, 'the protocol failed');
       if (!isOutage(error)) return answer(ctx, deps, 500, 'server_error');
       away.set(ctx, error);
@@ -48,16 +50,22 @@ export async function answerUnavailable(ctx: Context, deps: OutageDeps, error: u
   await answer(ctx, deps, 503, 'temporarily_unavailable');
 }
 
-async function answer(ctx: Context, deps: OutageDeps, status: 500 | 503, error: string): Promise<void> {
+async function answer(ctx: Context, deps: OutageDeps, status: 400 | 500 | 503, error: string): Promise<void> {
   for (const name of ['set-cookie', 'location', 'content-type', 'www-authenticate']) ctx.remove(name);
   ctx.set('cache-control', 'no-store');
   if (ctx.state['answersProblems'] === true) {
-    const problem = status === 503 ? unavailable() : new AppError('server.error', 500, 'Something went wrong on our side');
-    sendProblem(ctx, problem, currentRequest.getStore()?.id ?? '');
+    sendProblem(ctx, problemFor(status, error), currentRequest.getStore()?.id ?? '');
     return;
   }
   const forPrograms = PROGRAMS.has(ctx.path) || /^\/(\.well-known|api)\//.test(ctx.path) || ctx.accepts('json', 'html') !== 'html';
   ctx.body = forPrograms ? { error } : null;
   ctx.status = status;
   if (!forPrograms) await deps.pages.error(ctx, { status, error });
+}
+
+function problemFor(status: 400 | 500 | 503, error: string): AppError {
+  if (status === 503) return unavailable();
+  return status === 400
+    ? new AppError(`oauth.${error}`, 400, 'The request was refused')
+    : new AppError('server.error', 500, 'Something went wrong on our side');
 }
