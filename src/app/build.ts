@@ -14,6 +14,7 @@ import { listIssuers, tenantExists } from '../features/tenants/store.ts';
 import { assets } from '../http/assets.ts';
 import { createCsrf } from '../http/csrf.ts';
 import { apiReference } from '../http/docs.ts';
+import { frontDoor } from '../http/front-door.ts';
 import { createHealth, healthRoutes } from '../http/health.ts';
 import { mountRoutes, type RouteDeps } from '../http/mount-routes.ts';
 import { buildOpenApi, openApiDocument } from '../http/openapi.ts';
@@ -150,6 +151,7 @@ export async function buildApp(config: Config, { log, clock = systemClock, metho
     const own = createOwnApp(
       [
         assets(),
+        frontDoor('/account'),
         serveDirectPaths(protocol.pool),
         mountRoutes(routes, {
           authenticate: createAuthenticate({ db, clock, tokens: protocol.tokens, baseIssuer: config.issuer }),

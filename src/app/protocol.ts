@@ -129,6 +129,7 @@ function countInto(metrics: Metrics): (name: string, labels: Record<string, stri
 const WORDS = {
   unavailable: { title: 'error.unavailable', explanation: 'error.unavailable_explanation' },
   request: { title: 'error.request', explanation: 'error.request_explanation' },
+  missing: { title: 'error.not_found', explanation: 'error.not_found_explanation' },
   bug: { title: 'error.title', explanation: 'error.explanation' },
 } as const;
 
@@ -139,8 +140,8 @@ function protocolPages(view: View): ProtocolPages {
   };
   return {
     error(ctx, { status, error, description }) {
-      const words = status === 503 ? WORDS.unavailable : status < 500 ? WORDS.request : WORDS.bug;
-      const detail = status >= 500 ? undefined : [error, description].filter(Boolean).join(': ');
+      const words = WORDS[status === 503 ? 'unavailable' : status === 404 ? 'missing' : status < 500 ? 'request' : 'bug'];
+      const detail = status >= 500 || status === 404 ? undefined : [error, description].filter(Boolean).join(': ');
       const requestId = currentRequest.getStore()?.id;
       showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), ...words, detail, requestId }, { status });
     },

@@ -23,6 +23,6 @@ export function isCanonical(path: string): boolean {
   return fixed.every((segment) => segment === segment.toLowerCase());
 }
 
-/** Whether `path` is at or below one of these. */
+/** Whether `path` is at or below one of these; nothing is below `/`. */
 export const isBelow = (path: string, prefixes: readonly string[]): boolean =>
-  prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`));
+  prefixes.some((prefix) => path === prefix || (prefix !== '/' && path.startsWith(`${prefix}/`)));

@@ -12,6 +12,7 @@ import { type OutageDeps, useOutage } from './outage.ts';
 import { storageKey } from './storage-key.ts';
 import { rememberOnce } from './store.ts';
 import { type GrantDeps, type GrantHandler, runGrant } from './tokens.ts';
+import { useUnknownPath } from './unknown-path.ts';
 
 export interface IssuerSettings {
   /** The issuer's URL, no trailing slash. */
@@ -83,6 +84,7 @@ export function createProvider(deps: ProviderDeps, settings: IssuerSettings): Pr
     useAudit(provider, { ...deps, ...settings });
     useOutage(provider, deps);
     useFormPages(provider);
+    useUnknownPath(provider, deps);
     useJwtAccessTokens(provider, deps);
     return provider;
   } finally {
