@@ -59,7 +59,8 @@ export async function createProtocol(parts: ProtocolParts) {
     transact,
     schedule: {
       jwksMaxAgeSeconds: lifetimes.jwksMaxAge,
-      marginSeconds: Math.max(1, Math.min(60, Math.ceil(lifetimes.jwksMaxAge / 5))),
+      // At the least what a node takes that missed the notification, and looks by itself.
+      marginSeconds: Math.max(3, Math.min(60, Math.ceil(lifetimes.jwksMaxAge / 5))),
       periodSeconds: lifetimes.signingKeyPeriod,
       // A resource may ask for access tokens of up to a day.
       longestTokenSeconds: Math.max(lifetimes.accessToken, lifetimes.idToken, 86_400),

@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import pg from 'pg';
 import type { AppOptions } from '#src/app.ts';
 import { startApp } from '#src/app.ts';
-import { loadConfig } from '#src/config.ts';
+import { type Lifetimes, loadConfig } from '#src/config.ts';
 import { createLogger } from '#src/infra/log.ts';
 import { Browser } from './browser.ts';
 import { createTestDatabase, makeTestDirectory, removeTestDirectory } from './database.ts';
@@ -46,6 +46,8 @@ export interface AppSettings {
   options?: Partial<Omit<AppOptions, 'log'>>;
   /** Another node on the database of this one, at the same issuer; listens on a port of its own. */
   databaseUrl?: string;
+  /** Seconds. */
+  lifetimes?: Partial<Lifetimes>;
 }
 
 let visitors = 0;
@@ -59,7 +61,7 @@ export const basicAuth = ({ id, secret }: { id: string; secret: string }): Recor
   authorization: `Basic ${Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64')}`,
 });
 
-export async function startTestApp({ env = {}, options = {}, databaseUrl }: AppSettings = {}): Promise<RunningApp> {
+export async function startTestApp({ env = {}, options = {}, databaseUrl, lifetimes }: AppSettings = {}): Promise<RunningApp> {
   const database = databaseUrl === undefined ? await createTestDatabase() : { url: databaseUrl, drop: async () => {} };
   const dataDir = await makeTestDirectory();
   const [port, metricsPort] = [await freePort(), await freePort()];
@@ -70,7 +72,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl }: AppS
       done();
     },
   });
-  const config = loadConfig({
+  const read = loadConfig({
     NODE_ENV: 'test',
     PORT: String(port),
     METRICS_PORT: String(metricsPort),
@@ -84,6 +86,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl }: AppS
     BOOTSTRAP_CLIENT_SECRET: MANAGER.secret,
     ...env,
   });
+  const config = { ...read, lifetimes: { ...read.lifetimes, ...lifetimes } };
   const app = await startApp(config, { strict: true, ...options, log: createLogger({ level: config.logLevel, destination }) });
   const owner = new pg.Pool({ connectionString: database.url, max: 3 });
   owner.on('error', () => {});
