@@ -33,7 +33,11 @@ describe('openid-client', function () {
   });
   after(() => gatehouse?.close());
 
-  async function configured(metadata: Record<string, unknown> = {}, authenticate?: (secret: string) => client.ClientAuth) {
+  async function configured(
+    metadata: Record<string, unknown> = {},
+    authenticate?: (secret: string) => client.ClientAuth,
+    own?: Partial<client.ClientMetadata>,
+  ) {
     const { client_id, client_secret = '' } = await gatehouse.createClient({
       client_name: 'Real client',
       redirect_uris: [CALLBACK],
@@ -44,7 +48,7 @@ describe('openid-client', function () {
     const config = await client.discovery(
       new URL(gatehouse.issuer),
       client_id,
-      undefined,
+      own,
       (authenticate ?? client.ClientSecretBasic)(client_secret),
       { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] },
     );
@@ -152,6 +156,37 @@ describe('openid-client', function () {
     assert.deepEqual([header.typ, header.alg], ['at+jwt', 'ES256']);
     assert.deepEqual([payload.aud, payload.scope, payload.iss], ['https://notes.example/', 'notes.read', gatehouse.issuer]);
     assert.equal(tokens.refresh_token, undefined);
+  });
+
+  it('works by the FAPI 2.0 security profile: a signed assertion, a pushed request, DPoP, and ID tokens by ES256', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    const config = await configured(
+      {
+        profile: 'fapi2',
+        token_endpoint_auth_method: 'private_key_jwt',
+        token_endpoint_auth_signing_alg: 'ES256',
+        id_token_signed_response_alg: 'ES256',
+        jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' }] },
+      },
+      () => client.PrivateKeyJwt({ key: privateKey, kid: 'one' }),
+      { id_token_signed_response_alg: 'ES256' },
+    );
+    const dpop = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'));
+    const { location, checks } = await signIn(config, {}, dpop);
+    const tokens = await client.authorizationCodeGrant(config, location, checks, undefined, { DPoP: dpop });
+    assert.equal(JSON.parse(Buffer.from(tokens.id_token!.split('.')[0]!, 'base64url').toString('utf8')).alg, 'ES256');
+    assert.equal((await client.fetchUserInfo(config, tokens.access_token, sub, { DPoP: dpop })).sub, sub);
+    const renewed = await client.refreshTokenGrant(config, tokens.refresh_token!, undefined, { DPoP: dpop });
+    assert.equal(renewed.refresh_token ?? tokens.refresh_token, tokens.refresh_token, 'bound to a key, it need not rotate');
+    const plain = client.buildAuthorizationUrl(config, {
+      redirect_uri: CALLBACK,
+      scope: 'openid',
+      code_challenge: await client.calculatePKCECodeChallenge(client.randomPKCECodeVerifier()),
+      code_challenge_method: 'S256',
+    });
+    const refused = await visit(new Browser(gatehouse.issuer), plain.href, ADA);
+    assert.ok(refused.location?.searchParams.get('error') ?? refused.page?.status === 400, 'a request that was not pushed');
+    assert.deepEqual(refused.asked, []);
   });
 
   it('signs out by RP-initiated logout: the browser comes back with state, and the session and its tokens have ended', async () => {
