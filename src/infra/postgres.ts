@@ -235,8 +235,12 @@ export function isOutage(error: unknown): boolean {
   );
 }
 
-/** An outage becomes 503 `service.unavailable`; everything else stays what it is. */
-export const translate = (error: unknown): unknown => (error instanceof AppError || !isOutage(error) ? error : unavailable(error));
+/** Whether an audit event could not be stored, alone or within a larger statement: what it tells of did not happen either. */
+const isUnrecorded = (error: unknown): boolean => /^audit_events/.test(String((error as { table?: unknown } | undefined)?.table ?? ''));
+
+/** An outage, and a refused audit event, become 503 `service.unavailable`; everything else stays what it is. */
+export const translate = (error: unknown): unknown =>
+  error instanceof AppError || !(isOutage(error) || isUnrecorded(error)) ? error : unavailable(error);
 
 /** The constraint that a write ran into (SQLSTATE 23505), or undefined. */
 export function violatedUnique(error: unknown): string | undefined {
