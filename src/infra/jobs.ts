@@ -58,7 +58,9 @@ export function createJobs(db: Database, log: Logger, options: { concurrency?: n
       runner = await run({
         pgPool: pool,
         taskList: tasksOf(handlers),
-        parsedCronItems: parseCronItems(schedule.map(({ name, at }) => ({ task: name, match: at, options: { maxAttempts: 3, backfillPeriod: 0 } }))),
+        parsedCronItems: parseCronItems(
+          schedule.map(({ name, at }) => ({ task: name, match: at, options: { maxAttempts: 3, backfillPeriod: 0 } })),
+        ),
         concurrency,
         pollInterval: pollMs,
         noHandleSignals: true,
