@@ -92,7 +92,8 @@ export const units = new AsyncLocalStorage<Unit>();
 /** For how long a session id that was replaced still finds what it found, so that several tabs may be resumed at the same instant. */
 export const SESSION_HANDOVER_SECONDS = 10;
 
-// Grants are locked before what hangs on them, in flushes and in deletions alike: the other order deadlocked in 5 % of such races.
+// Grants are locked before what hangs on them, and before sessions, in flushes and in deletions alike: the other order deadlocked in 5 % of such
+// races. Where the session ended meanwhile, neither it nor what would hang on it is written: nothing outlives what it was given in.
 const FLUSH = `
 with held as materialized (
   select id from oidc_grants where id = (select grant_id from oidc_objects where model = $1 and id = $2) for key share),
@@ -113,20 +114,25 @@ gone_tokens_of_grant as (
 gone_grants as (delete from oidc_grants g using deletion d, locked l where d.kind = 'grant' and g.id = d.id and l.id = g.id),
 gone_sessions as (
   delete from oidc_sessions s where s.uid in (select x.uid from oidc_sessions x join deletion d on d.kind = 'session' and x.id = d.id)),
+session as materialized (
+  select r.* from go, jsonb_to_recordset($9) as r(id text, uid text, user_id uuid, sids text[], payload jsonb, sealed text, expires_at timestamptz, known boolean, replaces text)),
+putting as materialized (
+  select r.* from go, jsonb_to_recordset($6) as r(id text, user_id uuid, client_id text, payload jsonb, expires_at timestamptz)),
+held_grants as materialized (select g.id from oidc_grants g where g.id in (select id from putting) order by g.id for update),
+alive as materialized (
+  select s.uid from oidc_sessions s where (select count(*) from held_grants) >= 0 and s.uid in (select uid from session where known) order by s.id for update),
+ended as (select 1 from session n where n.known and not exists (select 1 from alive a where a.uid = n.uid)),
 put_grants as (
-  insert into oidc_grants (id, user_id, client_id, payload, expires_at)
-  select r.* from go, jsonb_to_recordset($6) as r(id text, user_id uuid, client_id text, payload jsonb, expires_at timestamptz)
+  insert into oidc_grants (id, user_id, client_id, payload, expires_at) select * from putting where not exists (select 1 from ended)
   on conflict (id) do update set payload = excluded.payload, expires_at = excluded.expires_at),
 put_objects as (
   insert into oidc_objects (model, id, grant_id, user_code, payload, expires_at)
   select r.* from go, jsonb_to_recordset($7) as r(model text, id text, grant_id text, user_code text, payload jsonb, expires_at timestamptz)
+  where r.grant_id is null or not exists (select 1 from ended)
   on conflict (model, id) do update set grant_id = excluded.grant_id, payload = excluded.payload, expires_at = excluded.expires_at),
 put_tokens as (
   insert into oidc_access_tokens (model, id, grant_id, client_id, payload, expires_at)
   select r.* from go, jsonb_to_recordset($8) as r(model text, id text, grant_id text, client_id text, payload jsonb, expires_at timestamptz)),
-session as materialized (
-  select r.* from go, jsonb_to_recordset($9) as r(id text, uid text, user_id uuid, sids text[], payload jsonb, sealed text, expires_at timestamptz, known boolean, replaces text)),
-alive as materialized (select s.uid from oidc_sessions s where s.uid in (select uid from session where known) order by s.id for update),
 replaced as (
   update oidc_sessions s set expires_at = case when s.user_id is null then clock_timestamp() else least(s.expires_at, clock_timestamp() + make_interval(secs => $11)) end
   from session n where s.id = n.replaces and exists (select 1 from alive a where a.uid = s.uid)),
