@@ -8,7 +8,7 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && n
 
 FROM node:24-slim
 WORKDIR /app
-ENV NODE_ENV=production PORT=3000 METRICS_PORT=9464 DATA_DIR=/var/lib/gatehouse
+ENV NODE_ENV=production PORT=3000 DATA_DIR=/var/lib/gatehouse
 COPY --from=dependencies --chown=root:root /app/node_modules ./node_modules
 COPY --chown=root:root package.json package-lock.json LICENSE ./
 COPY --chown=root:root config ./config
@@ -16,7 +16,7 @@ COPY --chown=root:root migrations ./migrations
 COPY --chown=root:root src ./src
 RUN install -d -o node -g node -m 0700 /var/lib/gatehouse
 USER node
-EXPOSE 3000 9464
+EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/ready`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM
