@@ -24,6 +24,7 @@ export interface Reply {
 export interface RunningApp {
   issuer: string;
   databaseUrl: string;
+  dataDir: string;
   /** The owner's connection, which sees and breaks everything. */
   owner: pg.Pool;
   rootTenantId: string;
@@ -114,6 +115,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
   return {
     issuer: config.issuer,
     databaseUrl: database.url,
+    dataDir,
     owner,
     rootTenantId: app.rootTenantId,
     async counted(act) {
