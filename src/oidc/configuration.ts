@@ -7,6 +7,7 @@ import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { type Accounts, findAccountWith } from './accounts.ts';
 import { CLAIMS, customizeJwt, extraTokenClaims } from './claims.ts';
+import { checkAssertion } from './client-assertions.ts';
 import { recordOf } from './client-models.ts';
 import { introspectionPolicy } from './introspection.ts';
 import type { ProtocolErrorPage } from './outage.ts';
@@ -117,6 +118,7 @@ export function configure(deps: ConfigurationDeps): Configuration {
     enableHttpPostMethods: false,
     acceptQueryParamAccessTokens: false,
     extraParams: ['tenant', 'connection'],
+    assertJwtClientAuthClaimsAndHeader: checkAssertion(deps.clock),
     pkce: { required: (ctx, client) => needsPkce(ctx, client) },
     clientBasedCORS: (_ctx, origin, client) => recordOf(client).allowedOrigins.includes(origin),
     fetch: deps.fetch,
