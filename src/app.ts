@@ -37,14 +37,14 @@ export async function startApp(config: Config, options: AppOptions) {
     });
     metrics.statements(() => app.db.statements.count);
     closers.push(() => metrics.close());
-    await metrics.listen(config.metricsHost, config.metricsPort);
+    const metricsUrl = await serveMetrics(config, app, log);
     await app.jobs.start(app.handlers, [SWEEP_SCHEDULE, { name: TEND_JOB, at: '* * * * *' }]);
     closers.push(() => app.jobs.stop());
     closers.push(() => server.close());
     await server.listen(config.host, config.port);
     metrics.ready(true);
     if (config.otlpEndpoint) log.warn('OTEL_EXPORTER_OTLP_ENDPOINT is set, and this version sends no traces');
-    return { close: app.close, banner: bannerOf(config, app), db: app.db, rootTenantId: app.rootTenantId };
+    return { close: app.close, banner: bannerOf(config, app, metricsUrl), db: app.db, rootTenantId: app.rootTenantId };
   } catch (error) {
     await app.close();
     throw error;
@@ -66,7 +66,18 @@ export async function openTools(config: Config, { log }: { log: Logger }) {
   };
 }
 
-function bannerOf(config: Config, { mails, mailbox, firstSteps }: BuiltApp): string[] {
+/** The second server tried out on a machine is no fault; in production a port that is taken is one. */
+async function serveMetrics(config: Config, { metrics }: BuiltApp, log: Logger): Promise<string> {
+  try {
+    return `http://${config.metricsHost}:${await metrics.listen(config.metricsHost, config.metricsPort)}/metrics`;
+  } catch (error) {
+    if (config.production || (error as { code?: unknown }).code !== 'EADDRINUSE') throw error;
+    log.warn({ port: config.metricsPort }, 'METRICS_PORT is taken: this server shows no metrics');
+    return `none: port ${config.metricsPort} is taken, set METRICS_PORT`;
+  }
+}
+
+function bannerOf(config: Config, { mails, mailbox, firstSteps }: BuiltApp, metricsUrl: string): string[] {
   const line = (name: string, value: string): string => `${name.padEnd(21)} ${value}`;
   const { issuer } = config;
   return [
@@ -79,7 +90,7 @@ function bannerOf(config: Config, { mails, mailbox, firstSteps }: BuiltApp): str
     line('API reference', `${issuer}/docs`),
     ...(config.loopback && !config.production ? [line('Demo application', `${issuer}/demo`)] : []),
     ...(mailbox ? [line('Development mailbox', `${issuer}/dev/mailbox`)] : []),
-    line('Metrics', `http://${config.metricsHost}:${config.metricsPort}/metrics`),
+    line('Metrics', metricsUrl),
     ...(config.databaseUrl === undefined
       ? [line('Database', `embedded PostgreSQL under ${config.dataDir}: for trial and development, on loopback only`)]
       : []),

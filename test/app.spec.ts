@@ -1,5 +1,6 @@
 /** The whole server as the composition root builds it: it starts, publishes what the contract says, and closes without a trace. */
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { ADMIN, MANAGER, type RunningApp, startTestApp } from '#test/support/app.ts';
 
 describe('the server', () => {
@@ -70,5 +71,22 @@ describe('the server', () => {
     );
     const elsewhere = await app.api('GET', '/api/clients');
     assert.equal(elsewhere.status, 200);
+  });
+});
+
+describe('a second server on the machine', () => {
+  it('starts without metrics where their port is taken, and says so', async () => {
+    const taken = createServer();
+    const port = await new Promise<number>((resolve) =>
+      taken.listen(0, '127.0.0.1', () => resolve((taken.address() as { port: number }).port)),
+    );
+    const app = await startTestApp({ env: { METRICS_PORT: String(port), LOG_LEVEL: 'warn' } });
+    try {
+      assert.equal((await fetch(`${app.issuer}/health/ready`)).status, 200);
+      assert.match(app.log(), /METRICS_PORT is taken/);
+    } finally {
+      await app.close();
+      await new Promise((resolve) => taken.close(resolve));
+    }
   });
 });
