@@ -1,6 +1,7 @@
 /** Every cause that ends access against every door it opens: after each cause, each door is shut on the next call, or it says here why not. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { basicAuth, MANAGER, type RunningApp, startTestApp } from '#test/support/app.ts';
 import type { Browser } from '#test/support/browser.ts';
@@ -63,6 +64,8 @@ const SESSION_STAYS: Survivors = {
 type Survivors = Partial<Record<Door, string>>;
 interface Cause {
   act(subject: Subject): Promise<unknown>;
+  /** Other nodes hear of it by notification: clients and keys are kept in memory. Everything else is looked at in the database at each call. */
+  heard?: boolean;
   /** Doors that stay open, each with the reason. */
   survives?: Survivors;
   /** As above, where `offline_access` was agreed to; the same where nothing is said. */
@@ -71,6 +74,8 @@ interface Cause {
 
 describe('causes and doors', () => {
   let app: RunningApp;
+  /** Another node of the same issuer: causes happen at the first, doors are tried at both. */
+  let elsewhere: RunningApp;
   let rs: Credentials;
   let other: Credentials;
   /** The management token, until its key is withdrawn. */
@@ -80,7 +85,9 @@ describe('causes and doors', () => {
 
   before(async function () {
     this.timeout(60_000);
-    app = await startTestApp();
+    const env = { ENCRYPTION_KEY: randomBytes(32).toString('base64'), COOKIE_KEYS: randomBytes(32).toString('base64url') };
+    app = await startTestApp({ env });
+    elsewhere = await startTestApp({ env: { ...env, ISSUER: app.issuer }, databaseUrl: app.databaseUrl });
     rs = await createClient({ client_id: RS.id, grant_types: ['client_credentials'], redirect_uris: [], response_types: [] });
     other = await createClient({ first_party: true });
     for (const [identifier, accessTokenFormat] of [
@@ -96,6 +103,7 @@ describe('causes and doors', () => {
       });
   });
   after(async () => {
+    await elsewhere.close();
     await app.close();
     const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
     for (const note of notes) console.log(`      ${note}`);
@@ -124,12 +132,8 @@ describe('causes and doors', () => {
     return { id: String(made['client_id']), secret: String(made['client_secret']) };
   }
 
-  const post = (path: string, form: Record<string, string>, client: Credentials) =>
-    fetch(app.issuer + path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', ...basicAuth(client) },
-      body: new URLSearchParams(form).toString(),
-    });
+  const post = (node: RunningApp, path: string, form: Record<string, string>, client: Credentials) =>
+    node.browser(basicAuth(client)).post(path, form);
 
   function request(clientId: string, extra: readonly (readonly [string, string])[] = []): { url: string; verifier: string } {
     const verifier = randomBytes(32).toString('base64url');
@@ -192,48 +196,65 @@ describe('causes and doors', () => {
     };
   }
 
-  /** Whether each door lets the subject in. Those that use something up come last. */
-  async function tryDoors(subject: Subject): Promise<Record<Door, boolean>> {
-    const { app: client, browser } = subject;
+  /** Whether each door that can be tried without using something up lets the subject in. */
+  async function tryPlainDoors(node: RunningApp, subject: Subject): Promise<Record<Exclude<Door, 'refresh' | 'unused code'>, boolean>> {
+    const { app: client } = subject;
     const silent = async (clientId: string): Promise<boolean> => {
       const { url } = request(clientId, [
         ['scope', 'openid'],
         ['prompt', 'none'],
       ]);
-      const { location } = await browser.clone().go(url);
+      const browser = node.browser();
+      for (const [name, cookie] of subject.browser.jar) browser.jar.set(name, cookie);
+      const { location } = await browser.go(url);
       return location?.searchParams.has('code') ?? false;
     };
     const introspect = async (token: string, caller: Credentials): Promise<boolean> => {
-      const answer = await post('/token/introspection', { token }, caller);
+      const answer = await post(node, '/token/introspection', { token }, caller);
       assert.ok(answer.status < 500, `introspection answered ${answer.status}`);
       return ((await answer.json()) as { active?: boolean }).active === true;
     };
-    const validate = async (token: string, headers: Record<string, string>): Promise<boolean> => {
-      const { status, body } = await app.api('POST', '/api/sessions/validate', { token }, headers);
-      assert.ok(status === 200 ? body['active'] === true : status === 401 && body['code'] !== undefined, `validate answered ${status}`);
-      return status === 200;
+    const validate = async (token: string, caller: Credentials): Promise<boolean> => {
+      const answer = await node.browser({ ...basicAuth(caller), 'content-type': 'application/json' }).request('/api/sessions/validate', {
+        method: 'POST',
+        body: JSON.stringify({ token }),
+      });
+      const body = (await answer.json()) as Record<string, unknown>;
+      assert.ok(
+        answer.status === 200 ? body['active'] === true : answer.status === 401 && body['code'] !== undefined,
+        `validate: ${answer.status}`,
+      );
+      return answer.status === 200;
     };
     const opens = async (path: string, token: string): Promise<boolean> => {
-      const { status, headers } = await fetch(app.issuer + path, { headers: { authorization: `Bearer ${token}` } });
+      const { status, headers } = await node.browser({ authorization: `Bearer ${token}` }).request(path);
       assert.ok(status === 200 || (status === 401 && headers.get('www-authenticate')), `${path} answered ${status}`);
-      return status === 200;
-    };
-    const redeems = async (form: Record<string, string>): Promise<boolean> => {
-      const { status, body } = await app.token(form, client);
-      assert.ok(status === 200 || ['invalid_grant', 'invalid_client'].includes(String(body['error'])), `${status} ${JSON.stringify(body)}`);
       return status === 200;
     };
     return {
       'introspect refresh': await introspect(subject.refresh, client),
       'introspect JWT': await introspect(subject.jwt, rs),
       'introspect opaque': await introspect(subject.opaque, rs),
-      'validate JWT': await validate(subject.jwt, basicAuth(rs)),
-      'validate opaque': await validate(subject.opaque, basicAuth(rs)),
-      'validate sid': await validate(subject.sid, basicAuth(client)),
+      'validate JWT': await validate(subject.jwt, rs),
+      'validate opaque': await validate(subject.opaque, rs),
+      'validate sid': await validate(subject.sid, client),
       userinfo: await opens('/me', subject.userinfo),
       'own API': await opens('/api/me', subject.own),
       'silent, same app': await silent(client.id),
       'silent, other app': await silent(other.id),
+    };
+  }
+
+  async function tryDoors(subject: Subject): Promise<Record<Door, boolean>> {
+    const redeems = async (form: Record<string, string>): Promise<boolean> => {
+      const { status, body } = await elsewhere.token(form, subject.app);
+      assert.ok(status === 200 || ['invalid_grant', 'invalid_client'].includes(String(body['error'])), `${status} ${JSON.stringify(body)}`);
+      return status === 200;
+    };
+    const there = await tryPlainDoors(elsewhere, subject);
+    assert.deepEqual(await tryPlainDoors(app, subject), there, 'both nodes answer alike');
+    return {
+      ...there,
       refresh: await redeems({ grant_type: 'refresh_token', refresh_token: subject.refresh }),
       'unused code': await redeems({ ...subject.codeForm, resource: JWT_API }),
     };
@@ -272,10 +293,12 @@ describe('causes and doors', () => {
       survives: { ...BROWSER_STAYS, 'validate sid': OF_ANOTHER_APP },
     },
     'client disabled': {
+      heard: true,
       act: ({ app: client }) => done('PATCH', `/api/clients/${client.id}`, { enabled: false }),
       survives: BROWSER_STAYS,
     },
     'client deleted': {
+      heard: true,
       act: ({ app: client }) => done('DELETE', `/api/clients/${client.id}`),
       survives: BROWSER_STAYS,
     },
@@ -284,6 +307,7 @@ describe('causes and doors', () => {
     'opaque access token revoked': { act: ({ opaque, app: client }) => revoke(opaque, client), survives: SESSION_STAYS },
     'refresh token used again by a thief': { act: (subject) => reuse(subject), survives: SESSION_STAYS },
     'signing keys revoked (emergency)': {
+      heard: true,
       act: async () => {
         await done('POST', '/api/signing-keys/rotate', { mode: 'emergency' });
         manager = undefined;
@@ -303,7 +327,7 @@ describe('causes and doors', () => {
   }
 
   async function revoke(token: string, client: Credentials): Promise<void> {
-    assert.equal((await post('/token/revocation', { token }, client)).status, 200);
+    assert.equal((await post(app, '/token/revocation', { token }, client)).status, 200);
   }
 
   async function resetPassword(email: string): Promise<void> {
@@ -370,6 +394,7 @@ describe('causes and doors', () => {
       it(`after: ${title}, ${but === 0 ? 'every door is shut' : `all are shut but ${but}, for a reason`}`, async () => {
         const subject = await signedIn(offline);
         await cause.act(subject);
+        if (cause.heard) await sleep(300);
         const open = await tryDoors(subject);
         table.push([title, ...DOORS.map((door) => (open[door] ? 'OPEN' : 'shut'))]);
         const expected = DOORS.filter((door) => door in survivors);

@@ -92,6 +92,8 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
   const owner = new pg.Pool({ connectionString: database.url, max: 3 });
   owner.on('error', () => {});
   const base = `http://localhost:${port}`;
+  /** A node of another's issuer stands behind a proxy, as it were. */
+  const behind: Record<string, string> = databaseUrl === undefined ? {} : { 'x-forwarded-host': new URL(config.issuer).host };
   let managerToken: string | undefined;
 
   const send = async (url: string, init: RequestInit): Promise<Reply> => {
@@ -106,6 +108,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
       headers: {
         'content-type': 'application/x-www-form-urlencoded',
         'x-forwarded-for': newAddress(),
+        ...behind,
         ...(client ? basicAuth(client) : {}),
         ...headers,
       },
@@ -124,7 +127,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
       return app.db.statements.count - before;
     },
     log: () => lines.join(''),
-    browser: (headers = {}) => new Browser(base, { 'x-forwarded-for': newAddress(), ...headers }),
+    browser: (headers = {}) => new Browser(base, { 'x-forwarded-for': newAddress(), ...behind, ...headers }),
     token,
     async api(method, path, body, headers = {}) {
       if (managerToken === undefined) {
@@ -137,6 +140,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
         headers: {
           authorization: `Bearer ${managerToken}`,
           'x-forwarded-for': newAddress(),
+          ...behind,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...headers,
         },
@@ -145,7 +149,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
     },
     async codeFor(address) {
       for (let tries = 0; tries < 100; tries++) {
-        const mails = (await (await fetch(`${base}/dev/mailbox.json`)).json()) as { to: string; text: string }[];
+        const mails = (await (await fetch(`${base}/dev/mailbox.json`, { headers: behind })).json()) as { to: string; text: string }[];
         const code = /^\s*(\d{6})\s*$/m.exec(mails.find((mail) => mail.to === address)?.text ?? '')?.[1];
         if (code) return code;
         await new Promise((resolve) => setTimeout(resolve, 100));
