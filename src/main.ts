@@ -46,19 +46,28 @@ function keepCompiled(): void {
 
 /** One server: the only process, or one of several workers. */
 async function runServer(): Promise<void> {
-  const starting = start(config, log);
-  const stop = stopper(async () => (await starting).close());
+  const giveUp = new AbortController();
+  const { signal } = giveUp;
+  // Whoever still waits for the database has nothing to close.
+  const started = start(config, { log, signal }).catch((error: unknown) =>
+    signal.aborted ? undefined : die(error, 'the server could not start'),
+  );
+  const stop = stopper(async () => {
+    giveUp.abort();
+    await (await started)?.close();
+  });
   const primary = isWorker() ? attachToPrimary(() => void stop('the primary asked for it')) : undefined;
   // Signals are the primary's to answer: a terminal and a service manager send them to every process of the group.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (primary ? undefined : void stop(signal)));
-  const { banner } = await starting.catch((error: unknown) => die(error, 'the server could not start'));
-  if (!primary || isFirstWorker()) console.log(banner.join('\n'));
+  const running = await started;
+  if (!running) return;
+  if (!primary || isFirstWorker()) console.log(running.banner.join('\n'));
   primary?.ready();
 }
 
-async function start(settings: Config, logger: Logger) {
+async function start(settings: Config, options: { log: Logger; signal: AbortSignal }) {
   const { startApp } = await import('./app.ts');
-  return startApp(settings, { log: logger });
+  return startApp(settings, options);
 }
 
 /** The process that owns the port, the embedded database and the workers. */

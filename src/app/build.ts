@@ -57,10 +57,12 @@ export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'> {
   clock?: Clock;
   /** Ways to sign in beside the built-in ones. */
   methods?: readonly LoginMethod[];
+  /** Gives up waiting for a database that is not there yet. */
+  signal?: AbortSignal;
 }
 
 /** Everything but the open port: what the server and the command line share. */
-export async function buildApp(config: Config, { log, clock = systemClock, methods: more = [], strict, onAnswer }: AppOptions) {
+export async function buildApp(config: Config, { log, clock = systemClock, methods: more = [], strict, onAnswer, signal }: AppOptions) {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse())
@@ -68,7 +70,7 @@ export async function buildApp(config: Config, { log, clock = systemClock, metho
   };
   try {
     const warn = (text: string, error?: unknown): void => log.warn({ err: error }, text);
-    const db = await openDatabaseOf(config, log, closers);
+    const db = await openDatabaseOf(config, log, closers, signal);
     const redis = config.redisUrl === undefined ? undefined : createRedis(config.redisUrl, log);
     if (redis) closers.push(async () => redis.disconnect());
     const { rootTenantId, ...installation } = await ensureInstallation(db, config);

@@ -11,9 +11,14 @@ const RETRY_MS = 1000;
 /** Design section 4: a node whose clock is further off is not ready. */
 const MOST_SKEW_MS = 2000;
 
-export async function openDatabaseOf(config: Config, log: Logger, closers: (() => Promise<unknown>)[]): Promise<Database> {
+export async function openDatabaseOf(
+  config: Config,
+  log: Logger,
+  closers: (() => Promise<unknown>)[],
+  signal?: AbortSignal,
+): Promise<Database> {
   const url = config.databaseUrl ?? (await startEmbedded(config, log, closers));
-  await migrateWhenThere(config.migrationDatabaseUrl ?? url, log);
+  await migrateWhenThere(config.migrationDatabaseUrl ?? url, log, signal);
   const db = openDatabase({ url, poolSize: config.poolSize, log: (message, error) => log.warn({ err: error }, message) });
   closers.push(() => db.close());
   const role = await readRole(db);
@@ -23,7 +28,7 @@ export async function openDatabaseOf(config: Config, log: Logger, closers: (() =
 }
 
 /** Where the database is not there yet, as when everything starts at once, the server waits for it instead of dying. */
-async function migrateWhenThere(url: string, log: Logger): Promise<void> {
+async function migrateWhenThere(url: string, log: Logger, signal?: AbortSignal): Promise<void> {
   for (;;) {
     try {
       for (const name of await migrate(url)) log.info({ migration: name }, 'migrated');
@@ -31,7 +36,7 @@ async function migrateWhenThere(url: string, log: Logger): Promise<void> {
     } catch (error) {
       if (!(translate(error) instanceof AppError)) throw error;
       log.warn({ err: error }, 'the database does not answer; trying again');
-      await sleep(RETRY_MS);
+      await sleep(RETRY_MS, undefined, signal && { signal });
     }
   }
 }

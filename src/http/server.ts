@@ -132,6 +132,7 @@ function answerError(response: ServerResponse, error: AppError, requestId: strin
 export function createServer(parts: ServerParts): HttpServer {
   const handle = createHandler(parts);
   const servers: Server[] = [];
+  const answering = new Set<ServerResponse>();
   let stopping = false;
 
   const open = (host: string, port: number): Promise<Server> => {
@@ -145,6 +146,8 @@ export function createServer(parts: ServerParts): HttpServer {
       },
       (request, response) => {
         if (stopping) response.setHeader('connection', 'close');
+        answering.add(response);
+        response.once('close', () => answering.delete(response));
         void handle(request, response);
       },
     );
@@ -180,6 +183,7 @@ export function createServer(parts: ServerParts): HttpServer {
     async close(graceMs = 25_000) {
       stopping = true;
       parts.health.stop();
+      for (const response of answering) if (!response.headersSent) response.setHeader('connection', 'close');
       const cut = setTimeout(() => {
         for (const server of servers) server.closeAllConnections();
       }, graceMs);
