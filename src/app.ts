@@ -92,7 +92,12 @@ function bannerOf(config: Config, { mails, mailbox, firstSteps }: BuiltApp, metr
     ...(mailbox ? [line('Development mailbox', `${issuer}/dev/mailbox`)] : []),
     line('Metrics', metricsUrl),
     ...(config.databaseUrl === undefined
-      ? [line('Database', `embedded PostgreSQL under ${config.dataDir}: for trial and development, on loopback only`)]
+      ? [
+          line(
+            'Database',
+            'embedded PostgreSQL, for trial and development only, on loopback; the first line of the log says where its data are',
+          ),
+        ]
       : []),
     ...(mails ? [] : [line('Mail', 'none: SMTP_URL is not set, so registration and password reset are off')]),
     ...firstSteps,
