@@ -57,7 +57,9 @@ async function appsOf({ sessions: { db }, clientOf }: OverviewDeps, userId: stri
       ];
       const grantedAt = agreed?.granted_at ?? granted?.first_at;
       if (!client || !grantedAt) return undefined;
-      const scopes = [agreed?.scope ?? '', ...Object.values(agreed?.resources ?? {})].flatMap((text) => text.split(' ')).filter(Boolean);
+      const scopes = [agreed?.scope ?? '', agreed?.claims ?? '', ...Object.values(agreed?.resources ?? {})]
+        .flatMap((text) => text.split(' '))
+        .filter(Boolean);
       return {
         id,
         name: client.name,

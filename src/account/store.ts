@@ -3,6 +3,7 @@ import type { Database } from '../infra/postgres.ts';
 export interface AgreementRow {
   client_id: string;
   scope: string;
+  claims: string;
   resources: Record<string, string>;
   granted_at: Date;
 }
@@ -12,7 +13,7 @@ export const findAgreements = (db: Database, userId: string): Promise<AgreementR
   db.query<AgreementRow>(
     {
       name: 'account-agreements',
-      text: 'select client_id, scope, resources, granted_at from consents where user_id = $1 order by client_id',
+      text: 'select client_id, scope, claims, resources, granted_at from consents where user_id = $1 order by client_id',
     },
     [userId],
   );

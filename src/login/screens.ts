@@ -145,7 +145,7 @@ export function showSelectAccount(screen: Screen): void {
 /** What an application asks for, in words; `nameOf` knows what resources call themselves and their scopes. */
 export async function showConsent(screen: Screen, nameOf: ResourceNames): Promise<void> {
   const { interaction } = screen;
-  const { oidcScopes = [], resourceScopes = {}, offline = false } = interaction.missing ?? {};
+  const { oidcScopes = [], claims = [], resourceScopes = {}, offline = false } = interaction.missing ?? {};
   const resources: ConsentPage['resources'] = await Promise.all(
     Object.entries(resourceScopes).map(async ([identifier, scopes]) => {
       const known = await nameOf(identifier);
@@ -163,7 +163,7 @@ export async function showConsent(screen: Screen, nameOf: ResourceNames): Promis
       client: { name: interaction.client.name, logoUri: interaction.client.logoUri },
       account: screen.person ?? {},
       notYouUrl: pathOf(screen, '?page=sign-in'),
-      scopes: oidcScopes,
+      scopes: [...new Set([...oidcScopes, ...claims])],
       resources,
       offline,
       redirectHost: hostOf(interaction.params['redirect_uri']),

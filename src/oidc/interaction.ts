@@ -9,7 +9,7 @@ import type { AuditLog } from '../features/audit/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { recordOf } from './client-models.ts';
 import { type ClientSummary, summaryOf } from './configuration.ts';
-import { saveConsent, withdrawConsent } from './store.ts';
+import { type Agreement, saveConsent, withdrawConsent } from './store.ts';
 import { flush, Unit, units } from './unit-of-work.ts';
 
 export interface Interaction {
@@ -30,6 +30,8 @@ export interface Interaction {
 
 export interface Missing {
   oidcScopes: string[];
+  /** Single claims (OpenID Connect Core section 5.5). */
+  claims: string[];
   /** By the API's identifier. */
   resourceScopes: Record<string, string[]>;
   /** Whether access while the person is away is asked for. */
@@ -48,6 +50,7 @@ export interface LoginResult {
 
 export interface Allowed {
   oidcScopes?: readonly string[];
+  claims?: readonly string[];
   resourceScopes?: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -119,7 +122,7 @@ export function createInteractions(deps: InteractionsDeps): Interactions {
       });
       const scope: Scope = { ...anonymousScope(recordOf(client).tenantId, client.clientId), actor: { type: 'user', id: userId } };
       await flush(deps.db, unit, await deps.audit.rows(scope, [consentEvent(client.clientId, grant)]));
-      await saveConsent(deps.db, userId, client.clientId, { scope: grant.getOIDCScope(), resources: resourcesOf(grant) });
+      await saveConsent(deps.db, userId, client.clientId, contentsOf(grant));
       return returnTo;
     },
 
@@ -170,12 +173,18 @@ function interactionOf(found: Details, client: ClientSummary): Interaction {
 }
 
 function missingOf(found: Details): Missing {
-  const { missingOIDCScope, missingResourceScopes } = found.prompt.details as {
+  const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = found.prompt.details as {
     missingOIDCScope?: string[];
+    missingOIDCClaims?: string[];
     missingResourceScopes?: Record<string, string[]>;
   };
   const oidcScopes = missingOIDCScope ?? [];
-  return { oidcScopes, resourceScopes: missingResourceScopes ?? {}, offline: oidcScopes.includes('offline_access') };
+  return {
+    oidcScopes,
+    claims: missingOIDCClaims ?? [],
+    resourceScopes: missingResourceScopes ?? {},
+    offline: oidcScopes.includes('offline_access'),
+  };
 }
 
 /** What was not allowed is remembered as refused in this grant, so that it is not asked for again in this session. */
@@ -188,6 +197,9 @@ function agree(grant: Grant, missing: Missing, allow: Allowed | 'all'): void {
   const [yes, no] = split(missing.oidcScopes, chosen.oidcScopes);
   if (yes.length > 0) grant.addOIDCScope(yes.join(' '));
   if (no.length > 0) grant.rejectOIDCScope(no.join(' '));
+  const [claims, withheld] = split(missing.claims, chosen.claims);
+  if (claims.length > 0) grant.addOIDCClaims(claims);
+  if (withheld.length > 0) grant.rejectOIDCClaims(withheld);
   for (const [resource, wanted] of Object.entries(missing.resourceScopes)) {
     const [granted, refused] = split(wanted, chosen.resourceScopes?.[resource]);
     if (granted.length > 0) grant.addResourceScope(resource, granted.join(' '));
@@ -198,11 +210,17 @@ function agree(grant: Grant, missing: Missing, allow: Allowed | 'all'): void {
 const resourcesOf = (grant: Grant): Record<string, string> =>
   Object.fromEntries(Object.keys(grant.resources ?? {}).map((resource) => [resource, grant.getResourceScope(resource)]));
 
+const contentsOf = (grant: Grant): Agreement => ({
+  scope: grant.getOIDCScope(),
+  claims: grant.getOIDCClaims().join(' '),
+  resources: resourcesOf(grant),
+});
+
 const consentEvent = (clientId: string, grant: Grant): AuditEvent => ({
   type: 'consent.granted',
   outcome: 'success',
   target: { type: 'client', id: clientId },
-  data: { scope: grant.getOIDCScope(), resources: resourcesOf(grant) },
+  data: { ...contentsOf(grant) },
 });
 
 function originOf(uri: unknown): string | undefined {

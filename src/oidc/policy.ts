@@ -3,7 +3,7 @@ import { type Configuration, type Grant, interactionPolicy, type KoaContextWithO
 import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { recordOf } from './client-models.ts';
-import { findConsent } from './store.ts';
+import { type Agreement, findConsent } from './store.ts';
 
 /** Weakest first. */
 export const ACR = ['urn:gatehouse:acr:1fa', 'urn:gatehouse:acr:2fa', 'phr'] as const;
@@ -23,7 +23,12 @@ export interface Assurance {
 function requested(ctx: KoaContextWithOIDC): { acr: string | undefined; essential: boolean } {
   const claim = ctx.oidc.claims.id_token?.['acr'];
   const wish = ctx.oidc.params?.['acr_values'];
-  const values = claim?.values ?? (claim?.value ? [claim.value] : undefined) ?? (typeof wish === 'string' ? wish.split(' ') : []);
+  // The library looks at the shape of `claims` no deeper than this.
+  const listed: unknown = claim?.values;
+  const values: unknown[] =
+    (Array.isArray(listed) ? listed : undefined) ??
+    (claim?.value ? [claim.value] : undefined) ??
+    (typeof wish === 'string' ? wish.split(' ') : []);
   const known = values.filter((value): value is string => typeof value === 'string' && rank(value) >= 0);
   return { acr: known.sort((a, b) => rank(a) - rank(b))[0], essential: claim?.essential === true };
 }
@@ -120,6 +125,7 @@ export const loadExistingGrant =
     const before = contents(grant);
     const agreed = isFirstParty(ctx) ? everythingAsked(ctx) : await findConsent(deps.db, account.accountId, client.clientId);
     if (agreed?.scope) grant.addOIDCScope(agreed.scope);
+    if (agreed?.claims) grant.addOIDCClaims(agreed.claims.split(' '));
     for (const [resource, scope] of Object.entries(agreed?.resources ?? {})) if (scope) grant.addResourceScope(resource, scope);
     const ages = own?.exp !== undefined && own.remainingTTL < deps.grantSeconds * 0.9;
     if (before !== contents(grant) || ages) {
@@ -133,11 +139,12 @@ export const loadExistingGrant =
 
 const contents = (grant: Grant): string => JSON.stringify([grant.openid ?? null, grant.resources ?? null]);
 
-function everythingAsked(ctx: KoaContextWithOIDC): { scope: string; resources: Record<string, string> } {
+function everythingAsked(ctx: KoaContextWithOIDC): Agreement {
   const asked = [...ctx.oidc.requestParamScopes];
   const resources = Object.entries(ctx.oidc.resourceServers ?? {}).map(([identifier, server]): [string, string] => {
     const offered = String(server.scope).split(' ');
     return [identifier, asked.filter((scope) => offered.includes(scope)).join(' ')];
   });
-  return { scope: [...ctx.oidc.requestParamOIDCScopes].join(' '), resources: Object.fromEntries(resources) };
+  const claims = [...ctx.oidc.requestParamClaims].join(' ');
+  return { scope: [...ctx.oidc.requestParamOIDCScopes].join(' '), claims, resources: Object.fromEntries(resources) };
 }

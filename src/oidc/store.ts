@@ -113,12 +113,14 @@ export async function rememberOnce(db: Database, key: string, expiresAt: number)
 
 export interface Agreement {
   scope: string;
+  /** Single claims, separated by spaces as scopes are. */
+  claims: string;
   resources: Record<string, string>;
 }
 
 /** What a person agreed to for a client, whichever session it was in. */
 export async function findConsent(db: Database, userId: string, clientId: string): Promise<Agreement | undefined> {
-  const text = 'select scope, resources from consents where user_id = $1 and client_id = $2';
+  const text = 'select scope, claims, resources from consents where user_id = $1 and client_id = $2';
   return (await db.query<Agreement>({ name: 'oidc-consent', text }, [userId, clientId]))[0];
 }
 
@@ -126,11 +128,12 @@ export async function findConsent(db: Database, userId: string, clientId: string
 export async function saveConsent(db: Database, userId: string, clientId: string, agreed: Agreement): Promise<void> {
   const words = (column: string): string =>
     `array_to_string(array(select distinct w from unnest(string_to_array(${column}, ' ')) w where w <> '' order by w), ' ')`;
-  const text = `insert into consents as c (user_id, client_id, scope, resources) values ($1, $2, $3, $4)
+  const text = `insert into consents as c (user_id, client_id, scope, resources, claims) values ($1, $2, $3, $4, $5)
     on conflict (user_id, client_id) do update set granted_at = clock_timestamp(), scope = ${words(`c.scope || ' ' || excluded.scope`)},
+      claims = ${words(`c.claims || ' ' || excluded.claims`)},
       resources = c.resources || (select coalesce(jsonb_object_agg(r.key, ${words(`coalesce(c.resources ->> r.key, '') || ' ' || r.value`)}), '{}')
         from jsonb_each_text(excluded.resources) r)`;
-  await db.query({ name: 'oidc-consent-save', text }, [userId, clientId, agreed.scope, JSON.stringify(agreed.resources)]);
+  await db.query({ name: 'oidc-consent-save', text }, [userId, clientId, agreed.scope, JSON.stringify(agreed.resources), agreed.claims]);
 }
 
 /** Forgets the consent and ends every token that rests on it, offline ones too. */

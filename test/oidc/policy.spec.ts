@@ -170,6 +170,35 @@ describe('prompts', () => {
     assert.equal((await walk(browser, 'own', essential(PHR))).error, 'unmet_authentication_requirements');
   });
 
+  it('single claims that are asked for are consented to once, remembered, and given', async () => {
+    const asks = {
+      scope: 'openid',
+      claims: JSON.stringify({ id_token: { email: null, given_name: { essential: true } }, userinfo: { email: null } }),
+    };
+    const own = await walk(fresh(), 'own', asks);
+    assert.deepEqual([own.seen, own.id['email']], [['login:no_session'], 'ada@example.test'], 'first-party clients are not asked for');
+    issuer.state.accountId = await issuer.addUser({ email: 'grace@example.test' });
+    const third = await walk(fresh(), 'third', asks);
+    assert.deepEqual([names(third), third.id['email']], [['login', 'consent'], 'grace@example.test']);
+    const userinfo = await issuer.get('/me', { authorization: `Bearer ${third.tokens.access_token}` });
+    assert.deepEqual([userinfo.body['email'], userinfo.body['given_name']], ['grace@example.test', undefined], userinfo.text);
+    assert.deepEqual(names(await walk(fresh(), 'third', asks)), ['login'], 'agreed before');
+    const more = { scope: 'openid', claims: JSON.stringify({ userinfo: { email: null, locale: null } }) };
+    assert.deepEqual(
+      (await walk(fresh(), 'third', more)).seen,
+      ['login:no_session', 'consent:op_claims_missing'],
+      'what is new is asked for',
+    );
+    assert.equal((await walk(fresh(), 'third')).id['email'], undefined, 'only who asks is given them');
+  });
+
+  it('an acr that is asked for in a way nobody understands is the request’s fault', async () => {
+    for (const acr of [{ values: TWO }, { values: { a: 1 } }, { value: 7 }, { values: [7, null] }]) {
+      const { error } = await walk(fresh(), 'own', { claims: JSON.stringify({ id_token: { acr } }) });
+      assert.ok(error === null || error === 'invalid_request', `${JSON.stringify(acr)}: ${error}`);
+    }
+  });
+
   it('policy may demand a second factor, whatever the client asks for', async () => {
     issuer.state.required = TWO;
     const { seen, id } = await walk(fresh(), 'own');

@@ -24,6 +24,7 @@ export type SessionView = Static<typeof SESSION>;
 export const GRANT = Type.Object({
   clientId: Type.String(),
   scope: Type.String({ description: 'What the person agreed to' }),
+  claims: Type.String({ description: 'Single claims that the person agreed to, separated by spaces' }),
   resources: Type.Record(Type.String(), Type.String()),
   agreedAt: Type.Union([INSTANT, Type.Null()]),
   createdAt: INSTANT,
@@ -72,6 +73,7 @@ export const viewOf = (session: SessionRecord, currentSid: string | undefined): 
 export const grantView = (row: GrantRow): GrantView => ({
   clientId: row.client_id,
   scope: row.scope ?? '',
+  claims: row.claims ?? '',
   resources: row.resources ?? {},
   agreedAt: row.agreed_at?.toISOString() ?? null,
   createdAt: row.first_at.toISOString(),

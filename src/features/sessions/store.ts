@@ -84,6 +84,7 @@ export const deleteConsents = (sql: Sql, userId: string, clientId?: string): Pro
 export interface GrantRow {
   client_id: string;
   scope: string | null;
+  claims: string | null;
   resources: Record<string, string> | null;
   agreed_at: Date | null;
   first_at: Date;
@@ -93,10 +94,10 @@ export interface GrantRow {
 
 const GRANTS = {
   name: 'grants-of-user',
-  text: `select g.client_id, min(g.created_at) as first_at, max(g.expires_at) as expires_at, c.scope, c.resources, c.granted_at as agreed_at,
+  text: `select g.client_id, min(g.created_at) as first_at, max(g.expires_at) as expires_at, c.scope, c.claims, c.resources, c.granted_at as agreed_at,
       bool_or(exists (select from oidc_objects o where o.grant_id = g.id and o.model = 'RefreshToken' and not o.payload ? 'expiresWithSession')) as offline
     from oidc_grants g left join consents c on c.user_id = g.user_id and c.client_id = g.client_id
-    where g.user_id = $1 and g.expires_at > clock_timestamp() group by g.client_id, c.scope, c.resources, c.granted_at order by g.client_id`,
+    where g.user_id = $1 and g.expires_at > clock_timestamp() group by g.client_id, c.scope, c.claims, c.resources, c.granted_at order by g.client_id`,
 };
 
 /** What each client holds of a person. */

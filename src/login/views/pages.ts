@@ -58,7 +58,7 @@ export interface ConsentPage extends PageBase {
   client: ClientLabel & { verified?: boolean | undefined };
   account: { name?: string | undefined; email?: string | undefined; tenant?: string | undefined };
   notYouUrl?: string | undefined;
-  /** Names of OpenID Connect scopes; words for them come from the catalogue, other names are shown as they are. */
+  /** Names of OpenID Connect scopes and of single claims; words for them come from the catalogue, other names are shown as they are. */
   scopes: readonly string[];
   resources?: readonly ConsentResource[] | undefined;
   offline: boolean;
