@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { ADMIN, MANAGER, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { createTestDatabase } from '#test/support/database.ts';
 
 describe('the server', () => {
   let app: RunningApp;
@@ -87,6 +88,27 @@ describe('a second server on the machine', () => {
     } finally {
       await app.close();
       await new Promise((resolve) => taken.close(resolve));
+    }
+  });
+});
+
+describe('a read replica', () => {
+  it('is where the audit log is listed from', async () => {
+    const database = await createTestDatabase();
+    const replica = new URL(database.url);
+    replica.searchParams.set('options', '-c default_transaction_read_only=on');
+    const app = await startTestApp({ databaseUrl: database.url, env: { DATABASE_REPLICA_URL: replica.href } });
+    try {
+      const events = await app.api('GET', '/api/audit-events?limit=1');
+      assert.equal(events.status, 200, events.text);
+      assert.equal((events.body['items'] as unknown[]).length, 1);
+      const { rows } = await app.owner.query(
+        `select count(*)::int as open from pg_stat_activity where application_name = 'gatehouse-replica' and datname = current_database()`,
+      );
+      assert.equal(rows[0].open, 1);
+    } finally {
+      await app.close();
+      await database.drop();
     }
   });
 });

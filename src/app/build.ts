@@ -49,7 +49,7 @@ import { browserSession } from '../oidc/sessions.ts';
 import { storageKey } from '../oidc/storage-key.ts';
 import { createApi } from './api.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
-import { checkClock, openDatabaseOf } from './database.ts';
+import { checkClock, openDatabaseOf, openReplicaOf } from './database.ts';
 import { createProtocol } from './protocol.ts';
 
 export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'> {
@@ -71,6 +71,7 @@ export async function buildApp(config: Config, { log, clock = systemClock, metho
   try {
     const warn = (text: string, error?: unknown): void => log.warn({ err: error }, text);
     const db = await openDatabaseOf(config, log, closers, signal);
+    const reads = openReplicaOf(config, log, closers) ?? db;
     const redis = config.redisUrl === undefined ? undefined : createRedis(config.redisUrl, log);
     if (redis) closers.push(async () => redis.disconnect());
     const { rootTenantId, ...installation } = await ensureInstallation(db, config);
@@ -132,7 +133,7 @@ export async function buildApp(config: Config, { log, clock = systemClock, metho
       authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
     });
     const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers.map(({ url }) => url), keyOf: storageKey };
-    const { routes, users, clients } = createApi({ config, clock, db, audit, passwords, protocol, sessions });
+    const { routes, users, clients } = createApi({ config, clock, db, reads, audit, passwords, protocol, sessions });
     const health = createHealth({ database: async () => checkClock(await db.clockSkewMs(() => clock.now().getTime())) }, log);
     const flow = {
       db,

@@ -27,6 +27,19 @@ export async function openDatabaseOf(
   return db;
 }
 
+/** The read replica that the settings name, for what may lag behind. */
+export function openReplicaOf(config: Config, log: Logger, closers: (() => Promise<unknown>)[]): Database | undefined {
+  if (config.databaseReplicaUrl === undefined) return undefined;
+  const replica = openDatabase({
+    url: config.databaseReplicaUrl,
+    poolSize: config.poolSize,
+    applicationName: 'gatehouse-replica',
+    log: (message, error) => log.warn({ err: error }, message),
+  });
+  closers.push(() => replica.close());
+  return replica;
+}
+
 /** Where the database is not there yet, as when everything starts at once, the server waits for it instead of dying. */
 async function migrateWhenThere(url: string, log: Logger, signal?: AbortSignal): Promise<void> {
   for (;;) {

@@ -7,7 +7,7 @@ export interface Problem {
   type: string;
   title: string;
   status: number;
-  detail?: string;
+  detail: string;
   code: string;
   requestId: string;
   errors?: readonly FieldError[];
@@ -32,7 +32,7 @@ export function problemOf(error: AppError, requestId: string): Problem {
     type: `urn:gatehouse:problem:${error.code}`,
     title: error.message,
     status: error.status,
-    ...(error.detail === undefined ? {} : { detail: error.detail }),
+    detail: error.detail ?? error.message,
     code: error.code,
     requestId,
     ...(error.errors === undefined ? {} : { errors: error.errors }),

@@ -53,7 +53,8 @@ export async function createClient(
   secret: string = newClientSecret(),
 ): Promise<ClientWithSecrets & { secret: string | undefined }> {
   const { client_id: wanted, ...rest } = input;
-  const clientId = wanted ?? newSecret(18);
+  // A leading dash would be an option on a command line.
+  const clientId = wanted ?? newSecret(18).replace(/^[-_]/, 'c');
   // RFC 9700 section 4.15: no client may be mistaken for a person.
   if (isId(clientId.toLowerCase())) throw invalidInput([{ pointer: '/client_id', message: 'must not look like the id of a person' }]);
   if (RESERVED.test(clientId) && scope.actor.type !== 'system') throw invalidInput([{ pointer: '/client_id', message: 'is reserved' }]);
