@@ -4,14 +4,19 @@
  */
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
-import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import { isForeign } from '../http/csrf.ts';
 
+const CONFIRM = '/session/end/confirm';
 const SCRIPT = /<script>([^<]*)<\/script>/;
 const FORM = /<form method="post" action="([^"]+)">/;
 
 /** Registers the middleware; outside everything that may answer with such a form. */
 export function useFormPages(provider: Provider): void {
   provider.use(async (ctx, next) => {
+    // The library looks at the hidden field alone.
+    if (ctx.method === 'POST' && ctx.path === CONFIRM && isForeign(ctx.req.headers, provider.issuer))
+      throw new errors.InvalidRequest('another site sent this form');
     await next();
     if (!ctx.response.is('html') || typeof ctx.body !== 'string') return;
     const script = SCRIPT.exec(ctx.body)?.[1];
