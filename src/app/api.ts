@@ -70,7 +70,9 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     tokens: protocol.tokens,
     clients: protocol.clients,
     resources: protocol.resources,
-    limitFailures: (clientId) => protocol.failures.count(clientId),
+    failures: protocol.failures,
+    audit: audit.audit,
+    tenantId: protocol.rootTenantId,
   });
   const routes: Route[] = [
     ...userRoutes(users),

@@ -111,6 +111,7 @@ export async function createProtocol(parts: ProtocolParts) {
     tokens,
     logout,
     failures,
+    rootTenantId,
     pool,
     providerNow,
   };

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import { AppError } from '../core/errors.ts';
 import { currentRequest } from '../core/scope.ts';
+import { sendProblem } from '../http/problem.ts';
 import { addressKey, type Limits, RULES } from '../infra/limits.ts';
 
 export interface FailureLimits {
@@ -55,12 +56,15 @@ export function useFailureLimits(provider: Provider, failures: FailureLimits): v
   for (const name of ['grant', 'introspection', 'revocation', 'pushed_authorization_request']) emitter.on(`${name}.error`, note);
   provider.use(async (ctx, next) => {
     if (!PATHS.has(ctx.path) || ctx.method !== 'POST') return next();
+    const isOurApi = ctx.path.startsWith('/api/');
     try {
       failures.check(namedBy(ctx.get('authorization')));
       await next();
       if (failed.has(ctx)) await failures.count((ctx as unknown as KoaContextWithOIDC).oidc?.client?.clientId);
     } catch (error) {
       if (!(error instanceof AppError) || error.status !== 429) throw error;
+      ctx.remove('www-authenticate');
+      if (isOurApi) return void sendProblem(ctx, error, currentRequest.getStore()?.id ?? '');
       ctx.status = 429;
       ctx.set(error.headers);
       ctx.set('cache-control', 'no-store');

@@ -2,12 +2,14 @@
 import type { Context } from 'koa';
 import { type Clock, epochSeconds } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { currentRequest } from '../core/scope.ts';
+import { anonymousScope, currentRequest } from '../core/scope.ts';
+import type { AuditLog } from '../features/audit/index.ts';
 import { matchesSecret } from '../features/clients/secrets.ts';
 import type { ShownToken } from '../features/sessions/routes.ts';
 import { ACTIVE, type ActiveView } from '../features/sessions/schema.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { CachedClient } from './clients.ts';
+import type { FailureLimits } from './failure-limits.ts';
 import type { CachedResource } from './resources.ts';
 import { storageKey } from './storage-key.ts';
 import { findToken } from './store.ts';
@@ -20,12 +22,15 @@ export interface TokenDoorDeps {
   tokens: TokenState;
   clients: { find(clientId: string): Promise<CachedClient | undefined> };
   resources: { find(identifier: string): Promise<CachedResource | undefined> };
-  /** Called for each wrong secret; throws 429. */
-  limitFailures?(clientId: string): Promise<void>;
+  /** Of wrong secrets, shared with the protocol's endpoints. */
+  failures: FailureLimits;
+  audit: AuditLog;
+  /** The tenant of the installation, for what nobody known did. */
+  tenantId: string;
 }
 
 export interface TokenDoor {
-  /** HTTP Basic (RFC 6749 section 2.3.1); undefined where the request has none. Throws 401 `client.authentication_failed`. */
+  /** HTTP Basic (RFC 6749 section 2.3.1); undefined where the request has none. Throws 401 `client.authentication_failed`, which is recorded, and 429. */
   authenticateClient(ctx: Context): Promise<{ clientId: string; tenantId: string } | undefined>;
   /** An access token of the request's issuer, alive or not; undefined where it never was one. */
   readToken(token: string): Promise<ShownToken | undefined>;
@@ -39,12 +44,19 @@ export function createTokenDoor(deps: TokenDoorDeps): TokenDoor {
     async authenticateClient(ctx) {
       const given = basicCredentials(ctx.get('authorization'));
       if (!given) return undefined;
+      deps.failures.check(given.clientId);
       const client = await deps.clients.find(given.clientId);
       const right =
         client?.metadata['token_endpoint_auth_method'] !== 'none' &&
         matchesSecret(client?.secrets ?? [], given.secret, epochSeconds(deps.clock.now()));
       if (client?.enabled && right) return { clientId: client.clientId, tenantId: client.tenantId };
-      await deps.limitFailures?.(given.clientId);
+      await deps.audit.append(anonymousScope(deps.tenantId), {
+        type: 'client.authentication_failed',
+        outcome: 'failure',
+        reason: 'invalid_client',
+        data: { route: 'api', ...(client ? { claimedClientId: client.clientId } : {}) },
+      });
+      await deps.failures.count(client?.clientId);
       throw new AppError('client.authentication_failed', 401, 'The client is unknown or its secret is wrong', {
         headers: { 'www-authenticate': 'Basic realm="gatehouse"' },
       });

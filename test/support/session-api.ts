@@ -16,6 +16,7 @@ import { sessionRoutes } from '#src/features/sessions/routes.ts';
 import { mountRoutes } from '#src/http/mount-routes.ts';
 import { createChangeFeed } from '#src/infra/change-feed.ts';
 import { createJobs } from '#src/infra/jobs.ts';
+import { createLimits } from '#src/infra/limits.ts';
 import { createLogger } from '#src/infra/log.ts';
 import { createSecretBox } from '#src/infra/secret-box.ts';
 import { createAccounts } from '#src/oidc/accounts.ts';
@@ -23,6 +24,7 @@ import { createAuthenticate } from '#src/oidc/authenticate.ts';
 import { createClientCache } from '#src/oidc/clients.ts';
 import { type Authenticated, type Refusal, registerDirectLogin } from '#src/oidc/direct-login.ts';
 import { directRoutes, useDirectPaths } from '#src/oidc/direct-routes.ts';
+import { createFailureLimits } from '#src/oidc/failure-limits.ts';
 import { createResourceCache } from '#src/oidc/resources.ts';
 import { browserSession } from '#src/oidc/sessions.ts';
 import { storageKey } from '#src/oidc/storage-key.ts';
@@ -64,7 +66,9 @@ export async function startSessionApi(): Promise<SessionApi> {
   const resources = createResourceCache({ db, feed });
   const published = (await (await fetch(`${url}/jwks`)).json()) as JSONWebKeySet;
   const tokens = createTokenState({ db, keys: { publicJwks: () => published }, clock: systemClock });
-  const door = createTokenDoor({ db, clock: systemClock, baseIssuer: url, tokens, clients, resources });
+  const failures = createFailureLimits(createLimits({ db }));
+  const installation = { baseIssuer: url, tenantId: issuer.tenantId };
+  const door = createTokenDoor({ ...installation, db, clock: systemClock, tokens, clients, resources, failures, audit });
   const deps = { db, box, transact, jobs, issuers: () => [url], keyOf: storageKey };
 
   const engine: SessionApi['engine'] = {
