@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { basicAuth, MANAGER, type RunningApp, startTestApp } from '#test/support/app.ts';
 import type { Browser } from '#test/support/browser.ts';
-import { submit, visit } from '#test/support/person.ts';
+import { formOf, submit, visit } from '#test/support/person.ts';
 
 const CALLBACK = 'https://app.test/cb';
 const [JWT_API, OPAQUE_API] = ['https://api.test/jwt', 'https://api.test/opaque'];
@@ -262,6 +262,12 @@ describe('causes and doors', () => {
 
   const causes: Record<string, Cause> = {
     'person disabled': { act: ({ userId }) => done('PATCH', `/api/users/${userId}`, { status: 'disabled' }) },
+    'person disabled, and enabled again': {
+      act: async ({ userId }) => {
+        await done('PATCH', `/api/users/${userId}`, { status: 'disabled' });
+        await done('PATCH', `/api/users/${userId}`, { status: 'active' });
+      },
+    },
     'person deleted': { act: ({ userId }) => done('DELETE', `/api/users/${userId}`) },
     'password set by an administrator': { act: ({ userId }) => done('PUT', `/api/users/${userId}`, { password: 'another passphrase 42' }) },
     'password reset by mail': { act: ({ email }) => resetPassword(email) },
@@ -419,6 +425,34 @@ describe('causes and doors', () => {
       const refresh = (token: string) => app.token({ grant_type: 'refresh_token', refresh_token: token }, client);
       assert.equal((await refresh(String(body['refresh_token']))).status, 200, cause);
       assert.equal((await refresh(subject.refresh)).body['error'], 'invalid_grant', 'what was given before was not meant to last');
+    }
+  });
+
+  it('a sign-in that proved the old password and was not followed up is worth nothing afterwards', async () => {
+    for (const cause of [
+      'person disabled',
+      'person deleted',
+      'password set by an administrator',
+      'password reset by mail',
+      'password changed in another browser',
+      'logout by API, all',
+    ]) {
+      const subject = await signedIn(false);
+      const browser = app.browser();
+      const { page } = await browser.go(request(other.id, [['scope', 'openid']]).url);
+      const { action, fields } = formOf(page!);
+      const proven = await browser.post(action, { ...fields, login: subject.email, password: subject.password });
+      assert.equal(proven.status, 303);
+      await causes[cause]?.act(subject);
+      const followed = await browser.go(proven.headers.get('location')!);
+      assert.ok(!followed.location?.searchParams.has('code'), cause);
+      const { location } = await browser.go(
+        request(other.id, [
+          ['scope', 'openid'],
+          ['prompt', 'none'],
+        ]).url,
+      );
+      assert.equal(location?.searchParams.get('error'), 'login_required', cause);
     }
   });
 

@@ -4,7 +4,16 @@ import type { Sql } from '../../infra/postgres.ts';
 import type { Transact } from '../audit/index.ts';
 import { type LogoutNotice, NOTIFY_JOB, type SessionRecord } from './index.ts';
 import { type Keyring, recordsOf } from './records.ts';
-import { deleteConsents, deleteGrants, deleteGrantsOf, deleteSessions, lockGrantsOf, type SessionRow, sessionUidsOf } from './store.ts';
+import {
+  deleteConsents,
+  deleteFinishedSignIns,
+  deleteGrants,
+  deleteGrantsOf,
+  deleteSessions,
+  lockGrantsOf,
+  type SessionRow,
+  sessionUidsOf,
+} from './store.ts';
 
 export interface SessionCommandDeps extends Keyring {
   transact: Transact;
@@ -45,8 +54,8 @@ export async function endEverything(deps: SessionCommandDeps, scope: Scope, user
 }
 
 /**
- * Ends everything that lets somebody in as this person, inside a transaction of the caller's: after a disabled account, a changed or reset
- * password. `exceptSession` is the id of a session that goes on, with what is bound to it.
+ * Ends everything that lets somebody in as this person, sign-ins that are finished and not followed up included, inside a transaction of the
+ * caller's: after a disabled account, a changed or reset password. `exceptSession` is the id of a session that goes on, with what is bound to it.
  */
 export async function endAccess(
   deps: Omit<SessionCommandDeps, 'transact'>,
@@ -58,6 +67,7 @@ export async function endAccess(
   const uids = (await sessionUidsOf(sql, userId)).filter((uid) => uid !== exceptSession);
   const ended = await endIn(deps, sql, userId, uids, { offlineToo: true });
   if (exceptSession === undefined) await deleteGrantsOf(sql, userId);
+  await deleteFinishedSignIns(sql, userId);
   return ended.length;
 }
 

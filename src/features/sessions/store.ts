@@ -76,6 +76,10 @@ export const deleteGrantsOf = (sql: Sql, userId: string, clientId?: string): Pro
 export const sessionUidsOf = async (sql: Sql, userId: string): Promise<string[]> =>
   (await sql<SessionRow>('oidc_sessions').where({ user_id: userId }).distinct('uid')).map(({ uid }) => uid);
 
+/** Sign-ins of the person that are finished and that the browser has not come back with yet. */
+export const deleteFinishedSignIns = (sql: Sql, userId: string): Promise<number> =>
+  sql('oidc_objects').where({ model: 'Interaction' }).whereRaw(`payload -> 'result' -> 'login' ->> 'accountId' = ?`, [userId]).delete();
+
 export const deleteConsents = (sql: Sql, userId: string, clientId?: string): Promise<number> =>
   sql('consents')
     .where({ user_id: userId, ...(clientId === undefined ? {} : { client_id: clientId }) })
