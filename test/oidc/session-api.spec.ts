@@ -3,6 +3,8 @@ import { createHash, createHmac, createPublicKey } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { newId } from '#src/core/ids.ts';
+import { systemScope } from '#src/core/scope.ts';
+import { endAccess, endSessions } from '#src/features/sessions/commands.ts';
 import { Browser } from '#test/support/browser.ts';
 import { API, type Authorized, authorize, basic, dpopKey, MACHINE, OPAQUE_API, PUBLIC } from '#test/support/oidc.ts';
 import { type ApiReply, endAllAccess, type SessionApi, startSessionApi } from '#test/support/session-api.ts';
@@ -267,6 +269,30 @@ describe('sessions at our API', function () {
       ]);
       assert.deepEqual([rows[0].left, sessions[0].left], [0, 0]);
     }
+  });
+
+  it('one session may go on while everything else of the person ends, also what outlived the session it was given in', async () => {
+    const scope = 'openid account offline_access';
+    const userId = await api.issuer.addUser();
+    api.issuer.state.accountId = userId;
+    const offline = await authorize(api.issuer, 'other', { scope, prompt: 'consent' }, new Browser(api.issuer.url));
+    const { body } = await api.issuer.token(offline.form, basic('other'));
+    const refresh = (token: unknown, client: string): Promise<{ status: number }> =>
+      api.issuer.token({ grant_type: 'refresh_token', refresh_token: String(token) }, basic(client));
+    const past = await api.issuer.db.transaction((sql) => sql('oidc_sessions').where({ user_id: userId }).select('uid'));
+    await endSessions(
+      api.deps,
+      systemScope(api.issuer.tenantId, 'test'),
+      userId,
+      past.map(({ uid }) => uid as string),
+    );
+    const again = await api.issuer.token({ grant_type: 'refresh_token', refresh_token: String(body.refresh_token) }, basic('other'));
+    assert.equal(again.status, 200, 'offline access outlives the session');
+    const here = await signIn({ userId });
+    const [row] = await api.issuer.db.transaction((sql) => sql('oidc_sessions').where({ user_id: userId }).select('uid'));
+    await api.issuer.db.transaction((sql) => endAccess(api.deps, userId, sql, { exceptSession: row.uid }));
+    assert.equal((await refresh(again.body.refresh_token, 'other')).status, 400);
+    assert.deepEqual([(await refresh(here.refresh, 'web')).status, await isSignedIn(here)], [200, true]);
   });
 
   it('nobody is signed out by somebody else’s token', async () => {

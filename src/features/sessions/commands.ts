@@ -12,6 +12,7 @@ import {
   deleteSessions,
   lockGrantsOf,
   type SessionRow,
+  sessionRows,
   sessionUidsOf,
 } from './store.ts';
 
@@ -63,10 +64,18 @@ export async function endAccess(
   sql: Sql,
   { exceptSession }: { exceptSession?: string | undefined } = {},
 ): Promise<number> {
-  await lockGrantsOf(sql, userId);
+  const grants = await lockGrantsOf(sql, userId);
   const uids = (await sessionUidsOf(sql, userId)).filter((uid) => uid !== exceptSession);
   const ended = await endIn(deps, sql, userId, uids, { offlineToo: true });
+  // Also what outlived the session that it was given in.
   if (exceptSession === undefined) await deleteGrantsOf(sql, userId);
+  else {
+    const kept = grantsOf(deps, await sessionRows(sql, userId, exceptSession));
+    await deleteGrants(
+      sql,
+      grants.filter((key) => !kept.has(key)),
+    );
+  }
   await deleteFinishedSignIns(sql, userId);
   return ended.length;
 }
@@ -108,6 +117,13 @@ async function endIn(
 /** One job a relying party: a slow one holds up nobody. */
 export const queueNotice = (deps: { jobs: Pick<Jobs, 'add'> }, notice: LogoutNotice, sql?: Sql): Promise<void> =>
   deps.jobs.add({ name: NOTIFY_JOB, payload: notice, maxAttempts: 8, key: `${NOTIFY_JOB}:${notice.clientId}:${notice.sid}` }, sql);
+
+/** The keys of the grants that the rows of one session name. */
+function grantsOf(keyring: Keyring, rows: readonly SessionRow[]): Set<string> {
+  if (rows.length === 0) return new Set();
+  const { issuer, clients } = recordsOf(keyring, rows);
+  return new Set(clients.flatMap(({ grantId }) => (grantId === undefined ? [] : keyring.keyOf(issuer, 'Grant', grantId))));
+}
 
 function groupByUid(rows: readonly SessionRow[]): Map<string, SessionRow[]> {
   const groups = new Map<string, SessionRow[]>();

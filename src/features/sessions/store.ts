@@ -59,9 +59,10 @@ export async function deleteSessions(sql: Sql, uids: readonly string[]): Promise
   return sql<SessionRow>('oidc_sessions').whereIn('uid', uids).delete().returning('*');
 }
 
-/** Everything that changes grants locks them first, in one order: whatever hangs on them comes after. */
-export async function lockGrantsOf(sql: Sql, userId: string): Promise<void> {
-  await sql('oidc_grants').where({ user_id: userId }).orderBy('id').forUpdate().select('id');
+/** Everything that changes grants locks them first, in one order: whatever hangs on them comes after. Answers their keys. */
+export async function lockGrantsOf(sql: Sql, userId: string): Promise<string[]> {
+  const rows: { id: string }[] = await sql('oidc_grants').where({ user_id: userId }).orderBy('id').forUpdate().select('id');
+  return rows.map(({ id }) => id);
 }
 
 /** Every token of a grant goes with it. */
@@ -72,6 +73,10 @@ export const deleteGrantsOf = (sql: Sql, userId: string, clientId?: string): Pro
   sql('oidc_grants')
     .where({ user_id: userId, ...(clientId === undefined ? {} : { client_id: clientId }) })
     .delete();
+
+/** The rows of one session, to be read after its person's grants were locked: it names every one of them that is its own. */
+export const sessionRows = async (sql: Sql, userId: string, uid: string): Promise<SessionRow[]> =>
+  sql<SessionRow>('oidc_sessions').where({ user_id: userId, uid }).select('*');
 
 export const sessionUidsOf = async (sql: Sql, userId: string): Promise<string[]> =>
   (await sql<SessionRow>('oidc_sessions').where({ user_id: userId }).distinct('uid')).map(({ uid }) => uid);
