@@ -14,6 +14,7 @@ import {
 } from 'oidc-provider';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { CachedResource } from '../features/resources/index.ts';
+import { recordOf } from './client-models.ts';
 import type { TokenState } from './token-state.ts';
 
 export interface IntrospectionDeps {
@@ -30,12 +31,18 @@ interface Visible {
   aud?: string | string[] | undefined;
 }
 
+/** Ids of clients are everybody's to choose: one that was deleted in a tenant may be another tenant's by now. */
+export const isServerOf = (
+  resource: CachedResource | undefined,
+  client: Pick<CachedClient, 'clientId' | 'tenantId'> | undefined,
+): boolean => resource !== undefined && client?.tenantId === resource.tenantId && resource.clients.includes(client.clientId);
+
 /** Who may see a token: the client it was issued to, and the clients that are its audience. Public clients see none. */
 async function maySee(deps: IntrospectionDeps, client: Client, token: Visible): Promise<boolean> {
   if (client.clientAuthMethod === 'none') return false;
   if (token.clientId === client.clientId) return true;
   for (const audience of [token.aud ?? []].flat()) {
-    if ((await deps.resources.find(audience))?.clients.includes(client.clientId)) return true;
+    if (isServerOf(await deps.resources.find(audience), recordOf(client))) return true;
   }
   return false;
 }

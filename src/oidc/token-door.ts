@@ -10,6 +10,7 @@ import { ACTIVE, type ActiveView } from '../features/sessions/schema.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { CachedClient } from './clients.ts';
 import type { FailureLimits } from './failure-limits.ts';
+import { isServerOf } from './introspection.ts';
 import type { CachedResource } from './resources.ts';
 import { storageKey } from './storage-key.ts';
 import { findToken } from './store.ts';
@@ -73,7 +74,8 @@ export function createTokenDoor(deps: TokenDoorDeps): TokenDoor {
 
     async maySee(clientId, { clientId: owner, view }) {
       if (owner === clientId) return true;
-      for (const audience of [view.aud ?? []].flat()) if ((await deps.resources.find(audience))?.clients.includes(clientId)) return true;
+      const client = await deps.clients.find(clientId);
+      for (const audience of [view.aud ?? []].flat()) if (isServerOf(await deps.resources.find(audience), client)) return true;
       return false;
     },
   };

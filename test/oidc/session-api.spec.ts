@@ -295,6 +295,23 @@ describe('sessions at our API', function () {
     assert.deepEqual([(await refresh(here.refresh, 'web')).status, await isSignedIn(here)], [200, true]);
   });
 
+  it('a client of another tenant is no resource server here, though it goes by the id of one that was', async () => {
+    const { owner, tenantId } = api.issuer;
+    const person = await signIn({ resource: API, scope: 'openid api:read' });
+    const elsewhere = newId();
+    await owner.query(`insert into tenants (id, slug, name, type) values ($1, 'elsewhere', 'Elsewhere', 'team')`, [elsewhere]);
+    await owner.query(`update resources set clients = '{rs,squatter}' where identifier = $1 and tenant_id = $2`, [API, tenantId]);
+    await api.issuer.addClient('squatter', MACHINE, { tenant_id: elsewhere });
+    const active = async (client: string): Promise<unknown> =>
+      (await api.issuer.post('/token/introspection', { token: person.access }, basic(client))).body['active'];
+    await sleep(200);
+    assert.deepEqual([await active('rs'), await active('squatter')], [true, false]);
+    assert.deepEqual(
+      [(await validate(person.access, basic('rs'))).status, (await validate(person.access, basic('squatter'))).status],
+      [200, 401],
+    );
+  });
+
   it('nobody is signed out by somebody else’s token', async () => {
     const [person, mallory] = [await signIn(), await signIn()];
     assert.equal((await api.call('POST /api/sessions/logout', { token: mallory.access, body: { token: person.access } })).status, 401);
