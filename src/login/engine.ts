@@ -139,6 +139,7 @@ export function createEngine(deps: EngineDeps): Engine {
               expiresAt: attempt.expiresAt ?? addSeconds(now, deps.journeySeconds ?? JOURNEY_SECONDS),
             },
       update: 'userId' in verdict ? verdict.update : undefined,
+      judged: 'userId' in verdict ? verdict.judged : undefined,
       signedIn: isOver,
       deviceHash: attempt.door === 'browser' && isOver ? sha256(fresh) : undefined,
       audit: await audit.rows(scope, [event]),

@@ -42,7 +42,14 @@ export interface ExternalIdentity {
 
 /** A method's judgement. `reason` is a code for the audit log; the person is always told the same. */
 export type Verdict =
-  | { ok: true; userId: string; demands?: readonly Demand[]; update?: CredentialUpdate }
+  | {
+      ok: true;
+      userId: string;
+      demands?: readonly Demand[];
+      update?: CredentialUpdate;
+      /** What was judged: the attempt counts only if it is still the same when it is written down. */
+      judged?: Pick<StoredCredential, 'id' | 'version'>;
+    }
   | { ok: true; identity: ExternalIdentity }
   | { ok: false; reason: string };
 

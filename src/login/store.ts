@@ -74,15 +74,25 @@ export interface Advance {
   /** Undefined where nothing has to be remembered: the sign-in of a client that is over at once. */
   journey: { kind: string; clientId: string | undefined; next: Journey; expiresAt: Date } | undefined;
   update: CredentialUpdate | undefined;
+  judged: { id: string; version: number } | undefined;
   signedIn: boolean;
   deviceHash: string | undefined;
   audit: readonly AuditRow[];
 }
 
-const GO_ON = `go as (insert into journeys as j (id, kind, client_id, user_id, state, expires_at)
-    select $10::text, $11::text, $12::text, $1::uuid, $13::jsonb, $14::timestamptz where not $7::boolean or exists (select from used)
+// Whoever changes a password locks the person first, then the credential, and then ends what is under way: either it sees this journey, or
+// this sees that the password that was judged is the old one by now.
+const stillText = (
+  first: number,
+): string => `held as materialized (select id from users where id = $1::uuid and $${first}::uuid is not null for no key update),
+    still as (select 1 from credentials c join held h on h.id = c.user_id where c.id = $${first}::uuid and c.version = $${first + 1}::integer for share of c)`;
+const mayGo = (first: number): string =>
+  `(not $7::boolean or exists (select from used)) and ($${first}::uuid is null or exists (select from still))`;
+
+const GO_ON = `${stillText(16)}, go as (insert into journeys as j (id, kind, client_id, user_id, state, expires_at)
+    select $10::text, $11::text, $12::text, $1::uuid, $13::jsonb, $14::timestamptz where ${mayGo(16)}
     on conflict (id) do update set state = excluded.state, user_id = excluded.user_id, version = j.version + 1 where j.version = $15::integer returning 1)`;
-const GO_AT_ONCE = 'go as (select 1 where not $7::boolean or exists (select from used))';
+const GO_AT_ONCE = `${stillText(10)}, go as (select 1 where ${mayGo(10)})`;
 
 const advanceText = (
   go: string,
@@ -100,10 +110,11 @@ const ADVANCE_AT_ONCE: Statement = { name: 'login-advance-at-once', text: advanc
 
 /**
  * Writes a proof with its audit rows: all of it, or nothing and false, where the journey moved on meanwhile or what may be used once was
- * used by somebody else.
+ * used by somebody else, or what was judged was changed.
  */
 export async function advance(db: Database, change: Advance): Promise<boolean> {
-  const { userId, at, journey, update, signedIn, deviceHash, audit } = change;
+  const { userId, at, journey, update, judged, signedIn, deviceHash, audit } = change;
+  const still = [judged?.id ?? null, judged?.version ?? null];
   const values: unknown[] = [
     userId,
     at,
@@ -124,8 +135,9 @@ export async function advance(db: Database, change: Advance): Promise<boolean> {
         JSON.stringify(stateOf(journey.next)),
         journey.expiresAt,
         journey.next.version,
+        ...still,
       ])
-    : await db.query<{ advanced: boolean }>(ADVANCE_AT_ONCE, values);
+    : await db.query<{ advanced: boolean }>(ADVANCE_AT_ONCE, [...values, ...still]);
   return row?.advanced ?? false;
 }
 

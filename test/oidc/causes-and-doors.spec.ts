@@ -456,6 +456,38 @@ describe('causes and doors', () => {
     }
   });
 
+  it('whoever signs in with the old password again and again, while it is changed, is left with nothing', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      const subject = await signedIn(false);
+      const { email: login, password } = subject;
+      const thieves: Browser[] = [];
+      let changed = false;
+      const hammer = async (): Promise<void> => {
+        while (!changed) {
+          const browser = app.browser();
+          thieves.push(browser);
+          await visit(browser, request(other.id, [['scope', 'openid']]).url, { login, password });
+        }
+      };
+      const hammering = [hammer(), hammer(), hammer()];
+      await sleep(200);
+      await done('PUT', `/api/users/${subject.userId}`, { password: `another passphrase ${round}` });
+      changed = true;
+      await Promise.all(hammering);
+      let tickets = 0;
+      for (const thief of thieves) {
+        const { location } = await thief.go(
+          request(other.id, [
+            ['scope', 'openid'],
+            ['prompt', 'none'],
+          ]).url,
+        );
+        if (location?.searchParams.has('code')) tickets += 1;
+      }
+      assert.equal(tickets, 0, `of ${thieves.length}`);
+    }
+  });
+
   it('what stays open has a reason that is written down', () => {
     const reasons = new Map<string, Set<string>>();
     for (const [name, { survives = {}, survivesOffline = {} }] of Object.entries(causes))

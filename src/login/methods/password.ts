@@ -36,7 +36,7 @@ export function passwordMethod({ passwords }: { passwords: Pick<Passwords, 'veri
                 required: false,
               },
             }
-          : {}),
+          : { judged: { id: credential.id, version: credential.version } }),
       };
     },
   };
