@@ -90,7 +90,7 @@ async function run(ctx: Context, target: Mounted, params: Record<string, string>
   await permit(scope, route, deps);
   if (target.params(params).length > 0) throw notFound(route.spec.noun);
   const query = readQuery(ctx, target);
-  const loaded = await route.load(scope, params);
+  const loaded = await route.load(scope, params, ctx);
   const { value, raw } = target.body ? await readInput(ctx, route, target.body) : { value: {}, raw: Buffer.alloc(0) };
   const ifMatch = ctx.get('if-match') || undefined;
   const work = async (): Promise<KeptAnswer> =>

@@ -50,7 +50,7 @@ export interface RouteSpec<P extends TSchema, Q extends TSchema, B extends TSche
   /** False: a POST that ignores `Idempotency-Key`. */
   idempotent?: boolean;
   /** Runs after the permission check and before the body is judged: throws 404 where what the path names is unknown. */
-  load?(scope: Scope, params: Static<P>): Promise<L>;
+  load?(scope: Scope, params: Static<P>, ctx: Context): Promise<L>;
   handle(scope: Scope, input: RouteInput<P, Q, B, L>): Promise<Static<R> | Answer>;
 }
 
@@ -95,7 +95,7 @@ export interface Route {
     /** `user` of `/api/users/{id}`: what an unknown id is called. */
     noun: string;
   }>;
-  load(scope: Scope, params: unknown): Promise<unknown>;
+  load(scope: Scope, params: unknown, ctx: Context): Promise<unknown>;
   handle(scope: Scope, input: RouteInput<TSchema, TSchema, TSchema, unknown>): Promise<unknown>;
 }
 
@@ -137,7 +137,7 @@ export function route<
       noun: nounOf(path),
     },
     // Here and only here the types are forgotten: what comes in was checked against these very schemas.
-    load: async (scope, input) => spec.load?.(scope, input as Static<P>),
+    load: async (scope, input, ctx) => spec.load?.(scope, input as Static<P>, ctx),
     handle: (scope, input) => spec.handle(scope, input as unknown as RouteInput<P, Q, B, L>),
   };
 }

@@ -54,9 +54,9 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
     const account = userId === undefined ? undefined : await lockAccount(work.sql, userId);
     if (!account?.active || !(await markEmailVerified(work.sql, account.id, binding.recipient, now))) return undefined;
     await setPassword(deps, work, { userId: account.id, hash, reason: 'reset' });
-    await deps.endAccess(account.id, work.sql);
     await deleteJourneysOf(work.sql, account.id, at.journey.id);
-    await tellPasswordChanged(deps, work, at, email);
+    await deps.endAccess(account.id, work.sql);
+    await tellPasswordChanged(deps, work, at, account.email ?? email);
     const { id, version } = at.journey;
     const journey: Journey = {
       id,

@@ -78,20 +78,22 @@ async function sendCode(deps: FlowDeps, payload: unknown): Promise<void> {
   if (deps.clock.now().getTime() - request.at > deps.codes.lifetimeSeconds * 1000) return;
   const scope: Scope = { ...anonymousScope(tenantId, request.clientId), request: request.request };
   const person = await findPersonByEmail(deps.db, emailKey(email));
+  // Mail goes to the address that was proven, not to the spelling that somebody asked with.
+  const to = person?.email ?? email;
   const about = person ? { target: { type: 'user', id: person.id }, personId: person.id } : {};
 
   if (purpose === 'register' ? person : !person?.active) {
     const reason = !person ? 'account.unknown' : purpose === 'register' ? 'account.exists' : 'account.disabled';
     await deps.transact(scope, async (work) => {
       work.record({ ...about, type: 'code.refused', outcome: 'failure', reason, data: { purpose } });
-      if (purpose === 'register') await tellOwner(deps, work, request);
+      if (purpose === 'register') await tellOwner(deps, work, request, to);
     });
     return;
   }
   await deps.transact(scope, async (work) => {
     const binding = { purpose, journeyId: request.journeyId, recipient: emailKey(email) };
     const code = await deps.codes.issue(work.sql, binding, person?.id);
-    await deps.queueMail({ to: email, ...codeMail(deps, request, code) }, work.sql);
+    await deps.queueMail({ to, ...codeMail(deps, request, code) }, work.sql);
     work.record({ ...about, type: 'code.sent', outcome: 'success', data: { purpose, channel: 'email' } });
   });
 }
@@ -109,14 +111,14 @@ function codeMail(deps: FlowDeps, { purpose, locale, url, at, request }: CodeReq
 }
 
 /** Whoever registers learns nothing; whoever the address belongs to learns of it, in their own mailbox. */
-async function tellOwner(deps: FlowDeps, work: Work, { email, locale, at, request }: CodeRequest): Promise<void> {
+async function tellOwner(deps: FlowDeps, work: Work, { locale, at, request }: CodeRequest, to: string): Promise<void> {
   const mail = renderMail('account-exists', locale, {
     cause: causeOf(at, request),
     issuer: request.issuer,
     signInUrl: `${request.issuer}/account`,
     resetUrl: `${request.issuer}/account`,
   });
-  await deps.queueMail({ to: email, ...mail }, work.sql);
+  await deps.queueMail({ to, ...mail }, work.sql);
 }
 
 const causeOf = (at: number, { address, device }: CodeRequest['request']) => ({ at: new Date(at), address, device });

@@ -73,8 +73,8 @@ export function sessionRoutes(deps: SessionRouteDeps): Route[] {
       body: Type.Object({ token: TOKEN }),
       reply: ACTIVE,
       idempotent: false,
-      handle: async (scope, { body, ctx }) => {
-        const caller = await callerOf(deps, scope, ctx);
+      load: (scope, _params, ctx) => callerOf(deps, scope, ctx),
+      handle: async (_scope, { body, loaded: caller }) => {
         const shown = await deps.readToken(body.token);
         const view = shown ? await seenToken(deps, caller, shown) : await seenSession(deps, caller, body.token);
         if (!view) throw inactive();
@@ -145,8 +145,12 @@ async function seenSession(deps: SessionRouteDeps, caller: Caller, sid: string):
 
 async function logOut(deps: SessionRouteDeps, scope: Scope, { token, all = false }: { token?: string; all?: boolean }): Promise<number> {
   const own = scope.actor.type === 'user' ? { userId: scope.actor.id, sid: scope.session?.sid } : undefined;
+  if (token === undefined && !own) throw signInFirst();
   const target = token === undefined ? own : await targetOf(deps, scope, token);
-  if (!target) throw token === undefined ? signInFirst() : inactive();
+  if (!target) {
+    await deps.transact(scope, async ({ record }) => record({ type: 'session.refused', outcome: 'failure', reason: 'session.inactive' }));
+    throw inactive();
+  }
   const { userId, sid } = target;
   if (userId === undefined) return 0;
   const acting: Scope = scope.actor.type === 'anonymous' ? { ...scope, actor: { type: 'user', id: userId } } : scope;
@@ -171,7 +175,11 @@ async function targetOf(deps: SessionRouteDeps, scope: Scope, token: string): Pr
   const isTheirs = (actor.type === 'user' && actor.id === userId) || (actor.type === 'client' && actor.id === shown?.clientId);
   const mayAny = userId !== undefined && can(scope, 'sessions.write') && (await isAtHome(deps, scope, userId));
   if (!holds && !isTheirs && !mayAny) return undefined;
-  if (shown && userId === undefined) await shown.revoke();
+  if (shown && userId === undefined) {
+    const client = { type: 'client', id: shown.clientId };
+    await deps.transact(scope, async ({ record }) => record({ type: 'token.revoked', outcome: 'success', target: client }));
+    await shown.revoke();
+  }
   return { userId, sid: shown ? shown.sid : token };
 }
 
