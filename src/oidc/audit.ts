@@ -132,6 +132,8 @@ async function record(ctx: Context, unit: Unit | undefined, deps: AuditDeps): Pr
   if (protocol?.oidc.route === 'token' && ctx.status === 200)
     deps.count('token', { grantType: String(protocol.oidc.params?.['grant_type']) });
   const event = protocol && describe(protocol, factsOf(ctx), deps);
+  // Most answers to programs leave nothing behind.
+  if (!event && !unit) return;
   const scope = protocol && scopeOf(protocol, deps.tenantId);
   // Relying parties are told by jobs, queued before the session ends: told twice is better than never.
   const ended = logouts.get(ctx);
@@ -189,7 +191,8 @@ function describe(ctx: KoaContextWithOIDC, facts: Facts, deps: AuditDeps): Audit
       if (facts.prompt) return success('interaction.started', { prompt: facts.prompt });
       return facts.accepted ? success('authorization.granted', { scope: entities.AuthorizationCode?.scope }) : undefined;
     case 'end_session_confirm':
-      return success('session.ended', { grantsRevoked: facts.grantsRevoked });
+      // Who would rather stay leaves the application they came from, and nothing else.
+      return success(params?.['logout'] ? 'session.ended' : 'session.kept', { grantsRevoked: facts.grantsRevoked });
     case 'pushed_authorization_request':
       return success('authorization.pushed');
     default:

@@ -168,6 +168,16 @@ describe('the audit of the protocol', () => {
     assert.deepEqual([done.type, done.actor_id], ['session.ended', issuer.userId]);
   });
 
+  it('calls a session that somebody would rather keep kept, not ended', async () => {
+    const browser = new Browser(issuer.url);
+    await authorize(issuer, 'app', {}, browser);
+    const page = await (await browser.request('/session/end')).text();
+    const xsrf = /name="xsrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
+    const stayed = await one(() => browser.post('/session/end/confirm', { xsrf, decision: 'deny' }));
+    assert.deepEqual([stayed.type, stayed.actor_id], ['session.kept', issuer.userId]);
+    assert.ok((await browser.go(authorization('app', { prompt: 'none' }).path)).location?.searchParams.get('code'));
+  });
+
   it('holds no token, secret or address in clear', async () => {
     const { access_token, refresh_token, id_token } = await redeem();
     const { rows } = await issuer.owner.query<{ all: string }>('select string_agg(to_jsonb(a)::text, chr(10)) as all from audit_events a');

@@ -312,6 +312,20 @@ describe('sessions at our API', function () {
     );
   });
 
+  it('a sign-out is in the audit log, where it takes back a client’s own token and where it is refused, too', async () => {
+    const machine = await api.issuer.token({ grant_type: 'client_credentials', resource: API }, basic('rs'));
+    const token = String(machine.body.access_token);
+    const signOut = async (): Promise<unknown[]> => {
+      let status = 0;
+      const rows = await api.issuer.audited(async () => {
+        status = (await api.call('POST /api/sessions/logout', { body: { token } })).status;
+      });
+      return [status, ...rows.map(({ type, outcome, reason }) => [type, outcome, reason])];
+    };
+    assert.deepEqual(await signOut(), [200, ['token.revoked', 'success', null]]);
+    assert.deepEqual(await signOut(), [401, ['session.refused', 'failure', 'session.inactive']]);
+  });
+
   it('nobody is signed out by somebody else’s token', async () => {
     const [person, mallory] = [await signIn(), await signIn()];
     assert.equal((await api.call('POST /api/sessions/logout', { token: mallory.access, body: { token: person.access } })).status, 401);
