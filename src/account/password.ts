@@ -52,8 +52,8 @@ export async function changeOwnPassword(
   const hash = await deps.passwords.hash(next);
   const changed = await deps.transact(scope, async (work) => {
     if (!(await setPassword(deps, work, { userId: person.id, hash, insteadOf: stored.hash, reason: 'changed' }))) return false;
-    await deps.endAccess(person.id, work.sql, { exceptSession: sessionId });
     await deleteJourneysOf(work.sql, person.id);
+    await deps.endAccess(person.id, work.sql, { exceptSession: sessionId });
     if (person.email) await tellPasswordChanged(deps, work, { scope, locale }, person.email);
     return true;
   });

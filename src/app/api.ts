@@ -52,8 +52,8 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     hashPassword: passwords.hash,
     setPassword: (work, input) => setPassword({ clock }, work, input),
     async endAccess({ sql }, userId) {
-      await endAccess(sessions, userId, sql);
       await deleteJourneysOf(sql, userId);
+      await endAccess(sessions, userId, sql);
     },
   };
   const clients: ClientDeps & { db: Database } = {

@@ -21,8 +21,8 @@ export async function changeForcedPassword(deps: FlowDeps, at: Position, input: 
   await deps.transact(scope, async (work) => {
     if (!(await saveJourney(work.sql, next, at.row))) throw stepInvalid();
     if (!(await setPassword(deps, work, { userId: person.id, hash, insteadOf: current.hash, reason: 'forced' }))) throw stepInvalid();
-    await deps.endAccess(person.id, work.sql);
     await deleteJourneysOf(work.sql, person.id, journey.id);
+    await deps.endAccess(person.id, work.sql);
     if (person.email) await tellPasswordChanged(deps, work, at, person.email);
   });
   return { journey: { ...next, version: next.version + 1 } };

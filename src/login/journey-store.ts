@@ -28,6 +28,15 @@ export async function deleteJourney(db: Database, id: string): Promise<void> {
   );
 }
 
+/**
+ * Whether the journey is still there; waits for whoever is just deleting it. Asked after a sign-in's result was stored: whoever ends a person's
+ * access deletes journeys first and finished sign-ins then, so that one of the two sees the other.
+ */
+export async function stillStands(db: Database, id: string): Promise<boolean> {
+  const statement = { name: 'login-journey-stands', text: 'select 1 as one from journeys where id = $1 for key share' };
+  return (await db.query(statement, [id])).length === 1;
+}
+
 /** Every journey of a person, and the codes on their way, when the password changes or the person is shut out. */
 export async function deleteJourneysOf(sql: Sql, userId: string, except?: string): Promise<void> {
   await sql.raw('delete from journeys where user_id = ? and id is distinct from ?', [userId, except ?? null]);

@@ -10,7 +10,7 @@ import type { Refusal } from './engine.ts';
 import { type Position, type Progress, stepInvalid } from './flow.ts';
 import { changeForcedPassword } from './forced-change.ts';
 import { freshState } from './journey.ts';
-import { deleteJourney } from './journey-store.ts';
+import { deleteJourney, stillStands } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
 import { finishRegistration, resendRegistrationCode, startRegistration } from './registration.ts';
@@ -112,7 +112,9 @@ async function finish(deps: LoginRoutesDeps, { ctx, at }: Visit, step: Step): Pr
   const { req, res } = ctx;
   if (step.name === 'done') {
     const { accountId, acr, amr, authTime } = step;
-    seeOther(ctx, await deps.interactions.finishLogin(req, res, { accountId, acr, amr: [...amr], authTime }));
+    const next = await deps.interactions.finishLogin(req, res, { accountId, acr, amr: [...amr], authTime });
+    const stands = await stillStands(deps.db, at.journey.id);
+    seeOther(ctx, stands ? next : await deps.interactions.refuse(req, res, 'access_denied'));
     return;
   }
   const reason = { type: 'login.refused', outcome: 'failure', reason: 'assurance.unreachable' } as const;

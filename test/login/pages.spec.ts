@@ -67,7 +67,7 @@ describe('the sign-in pages', () => {
       assert.equal(bytes[0], bytes[1]);
     });
 
-    it('spends no more than nine statements on a post that signs in', async () => {
+    it('spends no more than ten statements on a post that signs in', async () => {
       const person = await site.addPerson({ password: PASSWORD });
       await signedIn(person.email);
       const visitor = await signedIn(person.email);
@@ -80,7 +80,7 @@ describe('the sign-in pages', () => {
       const response = await visitor.send({ login: person.email, password: PASSWORD });
       assert.equal(response.status, 303);
       const spent = site.db.statements.count - before;
-      assert.ok(spent <= 9, `${spent} statements`);
+      assert.ok(spent <= 10, `${spent} statements`);
     });
 
     it('refuses a form of another site, without the hidden field, or with the field of another sign-in', async () => {
