@@ -16,7 +16,13 @@ export interface FoundObject {
   session_key: string | null;
   session_id: string | null;
   session_payload: AdapterPayload | null;
+  /** Whom the grant is of; null where it was not asked for, or nobody. */
+  person: PersonRow | null;
 }
+
+// Who is disabled, or at home in a tenant that is suspended, may nothing: sign-in asks the same.
+const isActive = (person: string): string =>
+  `(${person}.status = 'active' and (select h.status from tenants h where h.id = ${person}.home_tenant_id) = 'active')`;
 
 // A disabled person has no session. A session's row is that of the newest id, with what every living row of it was given: two tabs may have written at the same instant.
 const sessionBy = (condition: string): string => `
@@ -24,26 +30,34 @@ const sessionBy = (condition: string): string => `
     select jsonb_object_agg(a.key, a.value order by (a.value ->> 'at')::float8, t.created_at, t.id) from oidc_sessions t, jsonb_each(t.payload -> 'authorizations') a
     where t.uid = n.uid and t.user_id is not distinct from n.user_id and t.expires_at > clock_timestamp()), '{}')) as payload
   from oidc_sessions n left join users p on p.id = n.user_id
-  where ${condition} and n.expires_at > clock_timestamp() and (n.user_id is null or p.status = 'active') order by n.created_at desc, n.id limit 1`;
+  where ${condition} and n.expires_at > clock_timestamp() and (n.user_id is null or ${isActive('p')}) order by n.created_at desc, n.id limit 1`;
 
-// What comes along is what the library asks for next: the grant, and the session where the object is bound to one.
+const PERSON = `u.id, u.home_tenant_id, u.username, u.email, u.email_verified_at is not null as email_verified, u.phone,
+  u.phone_verified_at is not null as phone_verified, u.given_name, u.family_name, u.locale, floor(extract(epoch from u.updated_at))::float8 as updated_at,
+  coalesce((select jsonb_agg(jsonb_build_object('tenantId', m.tenant_id, 'roles', m.roles, 'active', m.status = 'active')) from memberships_of(u.id) m), '[]') as memberships`;
+
+// What comes along is what the library asks for next: the grant, its person, and the session where the object is bound to one.
 const joined = (table: string): string => `
   from ${table} o left join oidc_grants g on g.id = o.grant_id left join users u on u.id = g.user_id
   left join lateral (${sessionBy(`n.uid = o.payload ->> 'sessionKey'`)}) s on true`;
 const SHARED = `o.model, o.id, o.payload, g.id as grant_key, g.payload as grant_payload, o.payload ->> 'sessionKey' as session_key, s.id as session_id, s.payload as session_payload`;
 // A disabled person's codes and tokens are not found.
-const ACTIVE = `(u.id is null or u.status = 'active')`;
-const OBJECT = `${SHARED}, o.consumed_at, o.replay_key, o.replay,
+const ACTIVE = `(u.id is null or ${isActive('u')})`;
+const WITH_PERSON = `(select to_jsonb(p) from (select ${PERSON}) p where u.id is not null) as person`;
+const WITHOUT = 'null::jsonb as person';
+const OBJECT = (person: string): string => `${SHARED}, ${person}, o.consumed_at, o.replay_key, o.replay,
   coalesce(o.consumed_at > clock_timestamp() - make_interval(secs => $2), false) as in_grace ${joined('oidc_objects')} where ${ACTIVE}`;
-const TOKEN = `${SHARED}, null::timestamptz as consumed_at, null::text as replay_key, null::bytea as replay, false as in_grace
+const TOKEN = (
+  person: string,
+): string => `${SHARED}, ${person}, null::timestamptz as consumed_at, null::text as replay_key, null::bytea as replay, false as in_grace
   ${joined('oidc_access_tokens')} where ${ACTIVE}`;
 
-const FIND_OBJECT = { name: 'oidc-find', text: `select ${OBJECT} and o.model = $1 and o.id = $3` };
-const FIND_TOKEN = { name: 'oidc-find-token', text: `select ${TOKEN} and o.model = $1 and o.id = $2` };
+const FIND_OBJECT = { name: 'oidc-find', text: `select ${OBJECT(WITH_PERSON)} and o.model = $1 and o.id = $3` };
+const FIND_TOKEN = { name: 'oidc-find-token', text: `select ${TOKEN(WITH_PERSON)} and o.model = $1 and o.id = $2` };
 const FIND_ANY = {
   name: 'oidc-find-any',
-  text: `select ${OBJECT} and o.model = 'RefreshToken' and o.id = $1
-    union all select ${TOKEN} and (o.id, o.model) in (($3, 'AccessToken'), ($4, 'ClientCredentials'))`,
+  text: `select ${OBJECT(WITHOUT)} and o.model = 'RefreshToken' and o.id = $1
+    union all select ${TOKEN(WITHOUT)} and (o.id, o.model) in (($3, 'AccessToken'), ($4, 'ClientCredentials'))`,
 };
 
 export async function findObject(db: Database, model: string, id: string, graceSeconds: number): Promise<FoundObject | undefined> {
@@ -64,7 +78,9 @@ export async function findAnyToken(
 }
 
 export async function findByUserCode(db: Database, userCode: string): Promise<FoundObject | undefined> {
-  return (await db.query<FoundObject>({ name: 'oidc-find-user-code', text: `select ${OBJECT} and o.user_code = $1` }, [userCode, 0]))[0];
+  return (
+    await db.query<FoundObject>({ name: 'oidc-find-user-code', text: `select ${OBJECT(WITHOUT)} and o.user_code = $1` }, [userCode, 0])
+  )[0];
 }
 
 export interface FoundPayload {
@@ -73,7 +89,7 @@ export interface FoundPayload {
 }
 
 export async function findGrant(db: Database, id: string): Promise<FoundPayload | undefined> {
-  const text = `select g.id, g.payload from oidc_grants g join users u on u.id = g.user_id where g.id = $1 and u.status = 'active'`;
+  const text = `select g.id, g.payload from oidc_grants g join users u on u.id = g.user_id where g.id = $1 and ${isActive('u')}`;
   return (await db.query<FoundPayload>({ name: 'oidc-grant', text }, [id]))[0];
 }
 
@@ -163,9 +179,6 @@ export interface PersonRow {
 
 /** An active person with their memberships. */
 export async function findPerson(db: Database, id: string): Promise<PersonRow | undefined> {
-  const text = `select u.id, u.home_tenant_id, u.username, u.email, u.email_verified_at is not null as email_verified, u.phone,
-      u.phone_verified_at is not null as phone_verified, u.given_name, u.family_name, u.locale, floor(extract(epoch from u.updated_at))::float8 as updated_at,
-      coalesce((select jsonb_agg(jsonb_build_object('tenantId', m.tenant_id, 'roles', m.roles, 'active', m.status = 'active')) from memberships_of(u.id) m), '[]') as memberships
-    from users u where u.id = $1 and u.status = 'active'`;
+  const text = `select ${PERSON} from users u where u.id = $1 and u.status = 'active'`;
   return (await db.query<PersonRow>({ name: 'oidc-person', text }, [id]))[0];
 }

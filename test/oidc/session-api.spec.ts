@@ -172,6 +172,29 @@ describe('sessions at our API', function () {
       });
     }
 
+    it('the person’s home tenant was suspended, and lives again with it', async () => {
+      const { owner, tenantId } = api.issuer;
+      const home = newId();
+      await owner.query(`insert into tenants (id, slug, name, type) values ($1, 'home', 'Home', 'team')`, [home]);
+      const userId = await api.issuer.addUser({ roles: ['member'] });
+      await owner.query('insert into memberships (tenant_id, user_id) values ($1, $2) on conflict do nothing', [tenantId, userId]);
+      await owner.query('update users set home_tenant_id = $1 where id = $2', [home, userId]);
+      const [own, opaque] = [await signIn({ userId }), await signIn({ userId, resource: '', scope: 'openid email' })];
+      const doors = async (refresh: string): Promise<unknown[]> => [
+        (await api.call('GET /api/sessions/current', { token: own.access })).status === 200,
+        (await validate(opaque.access)).status === 200,
+        (await api.issuer.post('/token/introspection', { token: opaque.access }, basic('web'))).body['active'],
+        (await api.issuer.get('/me', { authorization: `Bearer ${opaque.access}` })).status === 200,
+        await isSignedIn(own),
+        (await api.issuer.token({ grant_type: 'refresh_token', refresh_token: refresh }, basic('web'))).status === 200,
+      ];
+      assert.deepEqual(await doors(own.refresh), Array(6).fill(true));
+      await owner.query(`update tenants set status = 'suspended' where id = $1`, [home]);
+      assert.deepEqual(await doors(opaque.refresh), Array(6).fill(false));
+      await owner.query(`update tenants set status = 'active' where id = $1`, [home]);
+      assert.deepEqual(await doors(opaque.refresh), Array(6).fill(true));
+    });
+
     it('the client was disabled, or its tenant suspended', async () => {
       const { owner, tenantId } = api.issuer;
       const off: [string, string, string[]][] = [

@@ -134,7 +134,7 @@ const STATE = {
     (select jsonb_build_object('userId', user_id, 'clientId', client_id) from oidc_grants where id = $3 and expires_at > clock_timestamp()) as grant,
     (select jsonb_build_object('userId', min(user_id::text), 'grantIds', jsonb_agg(payload -> 'authorizations' -> $2 ->> 'grantId'))
       from oidc_sessions where uid = $4 and user_id is not null and expires_at > clock_timestamp() having count(*) > 0) as session,
-    (select status from users where id = $5) as user_status,
+    (select case h.status when 'active' then u.status else 'disabled' end from users u join tenants h on h.id = u.home_tenant_id where u.id = $5) as user_status,
     (select jsonb_build_object('type', type, 'status', status) from tenants where id = $6) as tenant,
     (select to_jsonb(m.roles) from memberships_of($5) m where m.tenant_id = $6) as membership_roles`,
 };
