@@ -65,7 +65,8 @@ describe('the pool of connections', function () {
       database.name,
     ]);
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    for (const act of [addUser, token]) for (let n = 0; n < 4; n++) assert.equal((await act()).status, 503);
+    for (const act of [addUser, token])
+      assert.deepEqual([...new Set((await Promise.all(Array.from({ length: 12 }, act))).map(({ status }) => status))], [503]);
     assert.equal(await revoke(), 503, 'a revocation that was not stored is not acknowledged');
     assert.equal(await userinfo(), 200);
 
@@ -74,10 +75,11 @@ describe('the pool of connections', function () {
     const started = performance.now();
     // Connections to the standby stay open: whoever meets one gives it up. The promise is ten seconds.
     for (let good = 0; good < 10; ) {
-      const statuses = [(await addUser()).status, (await token()).status];
-      good = statuses.join() === '201,200' ? good + 1 : 0;
-      assert.ok(performance.now() - started < 50_000, 'still only reads');
+      // Transactions alone: nobody else cleans up for them.
+      good = (await addUser()).status === 201 ? good + 1 : 0;
+      assert.ok(performance.now() - started < 20_000, 'still only reads');
     }
+    assert.equal((await token()).status, 200);
     assert.equal(await revoke(), 200);
     assert.equal(await userinfo(), 401);
   });
