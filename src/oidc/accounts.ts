@@ -67,11 +67,22 @@ export const accountRecordOf = (account: Account | undefined): AccountRecord | u
 
 const asked = new WeakMap<object, Map<string, Promise<Account | undefined>>>();
 
+function askedIn(ctx: object): Map<string, Promise<Account | undefined>> {
+  const known = asked.get(ctx) ?? new Map<string, Promise<Account | undefined>>();
+  asked.set(ctx, known);
+  return known;
+}
+
+/** Keeps an active person, whom another look-up of the same request brought along, for `findAccount` of the library. */
+export function knowPerson(ctx: object, row: PersonRow): void {
+  const known = askedIn(ctx);
+  if (!known.has(row.id)) known.set(row.id, Promise.resolve(accountFrom(accountOf(row))));
+}
+
 /** `findAccount` of the library, asked once a request however often the library asks. */
 export function findAccountWith(accounts: Pick<Accounts, 'findAccount'>) {
   return (ctx: KoaContextWithOIDC, userId: string): Promise<Account | undefined> => {
-    const known = asked.get(ctx) ?? new Map<string, Promise<Account | undefined>>();
-    asked.set(ctx, known);
+    const known = askedIn(ctx);
     const found = known.get(userId) ?? load(accounts, userId);
     known.set(userId, found);
     return found;
@@ -80,7 +91,10 @@ export function findAccountWith(accounts: Pick<Accounts, 'findAccount'>) {
 
 async function load(accounts: Pick<Accounts, 'findAccount'>, userId: string): Promise<Account | undefined> {
   const record = isId(userId) ? await accounts.findAccount(userId) : undefined;
-  if (!record) return undefined;
+  return record && accountFrom(record);
+}
+
+function accountFrom(record: AccountRecord): Account {
   const account: Account = { accountId: record.id, claims: async () => ({ ...record.claims, sub: record.id }) };
   records.set(account, record);
   return account;

@@ -6,6 +6,7 @@ import { currentRequest } from '../core/scope.ts';
 import { findUnstorable } from '../http/json.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
+import { knowPerson } from './accounts.ts';
 import { storageKey } from './storage-key.ts';
 import {
   consumeObject,
@@ -79,6 +80,7 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
         row.session_key,
         row.session_id && row.session_payload ? { id: row.session_id, payload: row.session_payload } : null,
       );
+    if (row.person) knowPerson(Provider.ctx!, row.person);
   }
 
   async function read(model: string, id: string): Promise<FoundObject | undefined> {

@@ -179,6 +179,6 @@ export interface PersonRow {
 
 /** An active person with their memberships. */
 export async function findPerson(db: Database, id: string): Promise<PersonRow | undefined> {
-  const text = `select ${PERSON} from users u where u.id = $1 and u.status = 'active'`;
+  const text = `select ${PERSON} from users u where u.id = $1 and ${isActive('u')}`;
   return (await db.query<PersonRow>({ name: 'oidc-person', text }, [id]))[0];
 }
