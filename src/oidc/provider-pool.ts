@@ -2,6 +2,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import type { Provider } from 'oidc-provider';
+import { answerPublicDocument } from './public-documents.ts';
 
 export interface PoolSettings {
   issuer: string;
@@ -53,7 +54,10 @@ export function createProviderPool<S extends PoolSettings>(deps: ProviderPoolDep
 
   return {
     get: (issuer) => live(issuer).provider,
-    handle: (issuer, request, response) => void live(issuer).listener(request, response),
+    handle(issuer, request, response) {
+      const { provider, listener } = live(issuer);
+      if (!answerPublicDocument(provider, request, response)) void listener(request, response);
+    },
     get size() {
       return pool.size;
     },
