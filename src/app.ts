@@ -6,6 +6,7 @@ import { systemScope } from './core/scope.ts';
 import { createClient } from './features/clients/commands.ts';
 import type { NewClient } from './features/clients/schema.ts';
 import { TEND_JOB } from './features/signing-keys/commands.ts';
+import type { Issuer } from './features/tenants/index.ts';
 import { recoverAdministrator } from './features/users/administrators.ts';
 import { createUser, type NewUser } from './features/users/commands.ts';
 import { createServer, OWN_PATHS } from './http/server.ts';
@@ -21,9 +22,8 @@ export async function startApp(config: Config, options: AppOptions) {
   const { closers, health, metrics, protocol } = app;
   try {
     const own = app.own.callback();
-    const hostOf = (url: string): string => new URL(url).host;
     const server = createServer({
-      issuerOf: (host) => app.issuers().find(({ url }) => hostOf(url) === host)?.url,
+      issuerOf: issuerByHost(app.issuers),
       baseIssuer: config.issuer,
       trustedProxies: config.trustedProxies,
       health,
@@ -76,6 +76,20 @@ async function serveMetrics(config: Config, { metrics }: BuiltApp, log: Logger):
     log.warn({ port: config.metricsPort }, 'METRICS_PORT is taken: this server shows no metrics');
     return `none: port ${config.metricsPort} is taken, set METRICS_PORT`;
   }
+}
+
+/** An issuer's URL by its host. The list is looked through again only where it is another one. */
+function issuerByHost(list: () => readonly Issuer[]): (host: string) => string | undefined {
+  let known: readonly Issuer[] = [];
+  let urls = new Map<string, string>();
+  return (host) => {
+    const issuers = list();
+    if (issuers !== known) {
+      known = issuers;
+      urls = new Map(issuers.map(({ url }) => [new URL(url).host, url]));
+    }
+    return urls.get(host);
+  };
 }
 
 function bannerOf(config: Config, { mails, mailbox, firstSteps }: BuiltApp, metricsUrl: string): string[] {

@@ -43,13 +43,26 @@ export function readFacts(request: IncomingMessage, isTrusted: IsTrusted): RawFa
  * client's address stand in the headers from which Koa and the provider make URLs.
  */
 export function settleHeaders(request: IncomingMessage, facts: { address: string; issuer: string; target: string }): void {
-  const { host, protocol } = new URL(facts.issuer);
+  const { host, scheme } = partsOf(facts.issuer);
   for (const name of Object.keys(request.headers)) if (FROM_OUTSIDE.test(name)) delete request.headers[name];
   request.headers.host = host;
   request.headers['x-forwarded-host'] = host;
-  request.headers['x-forwarded-proto'] = protocol.slice(0, -1);
+  request.headers['x-forwarded-proto'] = scheme;
   request.headers['x-forwarded-for'] = facts.address;
   request.url = facts.target;
+}
+
+const issuers = new Map<string, { host: string; scheme: string }>();
+
+/** Taken apart once: an installation has few issuers, and every request names one. */
+function partsOf(issuer: string): { host: string; scheme: string } {
+  let parts = issuers.get(issuer);
+  if (!parts) {
+    const { host, protocol } = new URL(issuer);
+    parts = { host, scheme: protocol.slice(0, -1) };
+    issuers.set(issuer, parts);
+  }
+  return parts;
 }
 
 /** RFC 9112 section 3.2.2: an absolute-form target's host counts, and the Host header must not be another. */
