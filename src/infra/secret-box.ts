@@ -1,5 +1,5 @@
 /** Secrets at rest: AES-256-GCM with the key's id in front, so that keys can be exchanged while old values are still readable. */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 
 export interface SecretBox {
   /** Encrypts under the first key. `context` names what the value is for; `open` must be told the same. */
@@ -21,8 +21,9 @@ export class SecretBoxError extends Error {
 
 interface Key {
   id: Buffer;
-  sealing: Buffer;
-  hashing: Buffer;
+  /** As objects: Node takes several times as long to begin with a key that is bytes. */
+  sealing: KeyObject;
+  hashing: KeyObject;
 }
 
 const VERSION = 1;
@@ -70,7 +71,7 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
 function deriveKey(key: Buffer): Key {
   if (key.length !== 32) throw new RangeError('an encryption key has 32 bytes');
   const derive = (purpose: string, bytes: number): Buffer => Buffer.from(hkdfSync('sha256', key, '', `gatehouse ${purpose}`, bytes));
-  return { id: derive('key id', ID_BYTES), sealing: derive('seal', 32), hashing: derive('mac', 32) };
+  return { id: derive('key id', ID_BYTES), sealing: createSecretKey(derive('seal', 32)), hashing: createSecretKey(derive('mac', 32)) };
 }
 
 /** The length of the context goes in front, so that no two pairs of context and text read the same. */
