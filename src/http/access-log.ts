@@ -34,9 +34,20 @@ export function logAnswer(
   });
 }
 
-/** For what nobody named: words stay, ids go; unknown paths are one, or a scanner would fill the metrics. */
+/** What is served without a declaration: pages, and the protocol's endpoints. */
+const PATHS: ReadonlySet<string> = new Set([
+  ...['/', '/account', '/account/password', '/account/sign-out', '/docs', '/openapi.json', '/dev/mailbox', '/dev/mailbox.json'],
+  ...['/health/live', '/health/ready', '/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', '/jwks'],
+  ...['/auth', '/request', '/token', '/token/introspection', '/token/revocation', '/me'],
+  ...['/session/end', '/session/end/confirm', '/session/end/success'],
+]);
+const WITH_ID = /^\/(auth|login|assets|docs|demo)\/[^/]+(?:\/(register|reset|restart|callback))?$/;
+
+/** For what nobody named. Whatever a caller makes up is one, or a scanner would fill the log's vocabulary and the metrics' memory. */
 function templateOf(url: string, status: number): string {
-  if (status === 404) return '(unknown)';
+  if (status === 404 || status === 421) return '(unknown)';
   const path = url.split('?', 1)[0] ?? '';
-  return path.replace(/\/[^/]*[A-Z0-9_~%][^/]*/g, '/{id}').slice(0, 100);
+  if (PATHS.has(path)) return path;
+  const [, first, last] = WITH_ID.exec(path) ?? [];
+  return first === undefined ? '(unknown)' : `/${first}/{id}${last === undefined ? '' : `/${last}`}`;
 }

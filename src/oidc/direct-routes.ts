@@ -4,6 +4,7 @@ import type { Context, Middleware } from 'koa';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { AppError, type FieldError, invalidInput } from '../core/errors.ts';
 import { currentRequest } from '../core/scope.ts';
+import { setRouteTemplate } from '../http/access-log.ts';
 import { asAppError, sendProblem } from '../http/problem.ts';
 import { PAGE_BODY_LIMIT, readJson } from '../http/read-body.ts';
 import { type Route, route } from '../http/route.ts';
@@ -87,6 +88,7 @@ export function serveDirectPaths(pool: Pick<ProviderPool, 'handle'>): Middleware
     const issuer = currentRequest.getStore()?.issuer;
     if (issuer === undefined || !DOORS.some(({ path }) => path === ctx.path) || !['POST', 'OPTIONS'].includes(ctx.method)) return next();
     ctx.respond = false;
+    setRouteTemplate(ctx.req, ctx.path);
     pool.handle(issuer, ctx.req, ctx.res);
   };
 }

@@ -259,6 +259,19 @@ describe('the server', () => {
     assert.ok(answered.every(({ seconds }) => seconds > 0 && seconds < 5));
   });
 
+  it('names no route after what callers make up, whatever they are answered', async () => {
+    answered.length = 0;
+    for (const word of ['abcdef', 'ghijkl', 'mnopqr']) {
+      await get(`/${word}`, { Host: 'evil.test' });
+      await get(`/auth/${word}`);
+      await get(`/api/${word}`, {}, 'TRACE');
+      await get(`/${word}`, { 'Content-Length': '99999999' }, 'POST');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(answered.length, 12);
+    assert.deepEqual([...new Set(answered.map(({ route }) => route))].sort(), ['(unknown)', '/auth/{id}']);
+  });
+
   it('lets running requests end when it stops, and is not ready meanwhile', async () => {
     const slow = get('/slow');
     await new Promise((resolve) => setTimeout(resolve, 50));
