@@ -85,8 +85,9 @@ const compile = (route: Route): Mounted => ({
 
 async function run(ctx: Context, target: Mounted, params: Record<string, string>, deps: RouteDeps): Promise<void> {
   const { route } = target;
-  const scope = await identify(ctx, route, deps);
-  await deps.limit?.(scope, route);
+  const caller = await identify(ctx, route, deps);
+  await deps.limit?.(caller, route);
+  const scope = await inTenant(ctx, caller, route, deps);
   await permit(scope, route, deps);
   if (target.params(params).length > 0) throw notFound(route.spec.noun);
   const query = readQuery(ctx, target);
@@ -99,49 +100,50 @@ async function run(ctx: Context, target: Mounted, params: Record<string, string>
   send(ctx, target, route.spec.idempotent ? await once(deps.idempotency, scope, request, work) : await work(), deps);
 }
 
-/** Who calls, in which tenant. A bad token is refused, and the refusal kept. */
-async function identify(ctx: Context, { spec, method, path }: Route, deps: RouteDeps): Promise<Scope> {
+/** Who calls. A bad token is refused, and the refusal kept, so that it has to be limited too. */
+async function identify(ctx: Context, route: Route, deps: RouteDeps): Promise<Scope> {
   const nobody = anonymousScope(deps.defaultTenantId);
-  if (spec.access === 'public') return nobody;
+  const { access } = route.spec;
+  if (access === 'public') return nobody;
   let scope: Scope | undefined;
   try {
     scope = await deps.authenticate(ctx);
   } catch (error) {
-    if (error instanceof AppError && error.status === 401)
-      await deps.audit.append(nobody, {
-        type: 'token.refused',
-        outcome: 'failure',
-        reason: error.code,
-        target: { type: 'route', id: `${method} ${path}` },
-      });
+    if (error instanceof AppError && error.status === 401) {
+      await deps.limit?.(nobody, route);
+      await deps.audit.append(nobody, refusal('token.refused', error.code, route));
+    }
     throw error;
   }
-  if (!scope) {
-    if (spec.access === 'client') return nobody;
-    throw new AppError('token.missing', 401, 'Sign in first', { headers: { 'www-authenticate': 'Bearer' } });
-  }
-  return inTenant(ctx, scope, deps);
+  if (scope) return scope;
+  if (access === 'client') return nobody;
+  throw new AppError('token.missing', 401, 'Sign in first', { headers: { 'www-authenticate': 'Bearer' } });
 }
 
-async function inTenant(ctx: Context, scope: Scope, deps: RouteDeps): Promise<Scope> {
+/** In which tenant: the token's, or the one that a platform administrator names. Anybody else's try is kept. */
+async function inTenant(ctx: Context, scope: Scope, route: Route, deps: RouteDeps): Promise<Scope> {
   const tenantId = ctx.get('x-tenant-id').toLowerCase();
-  if (tenantId === '' || tenantId === scope.tenantId) return scope;
+  if (tenantId === '' || tenantId === scope.tenantId || scope.actor.type === 'anonymous') return scope;
+  if (!scope.platform) await deps.audit.append(scope, refusal('permission.refused', 'tenant.foreign', route));
   if (!scope.platform || !isId(tenantId) || !(await deps.tenantExists(tenantId))) throw notFound('tenant');
   return { ...scope, tenantId };
 }
 
-async function permit(scope: Scope, { spec, method, path }: Route, deps: RouteDeps): Promise<void> {
+const refusal = (type: string, reason: string, { method, path }: Route, data?: Record<string, unknown>): AuditEvent => ({
+  type,
+  outcome: 'failure',
+  reason,
+  target: { type: 'route', id: `${method} ${path}` },
+  ...(data ? { data } : {}),
+});
+
+async function permit(scope: Scope, route: Route, deps: RouteDeps): Promise<void> {
+  const { spec } = route;
   if (spec.access === 'public' || spec.access === 'client') return;
   const allowed =
     can(scope, spec.access) && (!spec.platform || scope.platform) && (spec.access !== 'account' || scope.actor.type === 'user');
   if (allowed) return;
-  await deps.audit.append(scope, {
-    type: 'permission.refused',
-    outcome: 'failure',
-    reason: 'permission.missing',
-    target: { type: 'route', id: `${method} ${path}` },
-    data: { permission: spec.access },
-  });
+  await deps.audit.append(scope, refusal('permission.refused', 'permission.missing', route, { permission: spec.access }));
   throw forbidden(spec.access);
 }
 

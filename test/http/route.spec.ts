@@ -140,6 +140,36 @@ describe('routes', () => {
     assert.equal(await codeOf(response), '429 limit.exceeded');
   });
 
+  it('are limited where a token is refused, too, since the refusal is kept', async () => {
+    const closed = route('GET /api/closed', { ...about, access: 'users.read', reply: NAMED, handle: async () => ({ name: 'x' }) });
+    let left = 2;
+    const call = await start([closed], {
+      authenticate: () => Promise.reject(new AppError('token.invalid', 401, 'No', { headers: { 'www-authenticate': 'Bearer' } })),
+      limit: async () => {
+        left -= 1;
+        if (left < 0) throw new AppError('limit.exceeded', 429, 'Too many', { headers: { 'retry-after': '7' } });
+      },
+    });
+    const codes = [];
+    for (let n = 0; n < 4; n += 1) codes.push(await codeOf(await call('GET /api/closed', { headers: { authorization: 'x' } })));
+    assert.deepEqual(codes, ['401 token.invalid', '401 token.invalid', '429 limit.exceeded', '429 limit.exceeded']);
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['token.refused', 'token.refused'],
+    );
+  });
+
+  it('keep that somebody reached for a tenant which is not theirs', async () => {
+    const listed = route('GET /api/listed', { ...about, access: 'users.read', reply: NAMED, handle: async () => ({ name: 'x' }) });
+    const call = await start([listed]);
+    const headers = { authorization: 'users.read', 'x-tenant-id': '019a0000-0000-7000-8000-000000000000' };
+    assert.equal(await codeOf(await call('GET /api/listed', { headers })), '404 tenant.not_found');
+    assert.deepEqual(
+      events.map(({ type, reason }) => [type, reason]),
+      [['permission.refused', 'tenant.foreign']],
+    );
+  });
+
   it('answer 404 below their prefix and leave other paths to others', async () => {
     const call = await start([]);
     assert.equal(await codeOf(await call('GET /api/nothing')), '404 path.not_found');
