@@ -10,7 +10,9 @@ import { startTcpProxy, type TcpProxy } from '#test/support/tcp-proxy.ts';
 const SECONDS = Number(process.env['ROTATION_SECONDS'] ?? 20);
 const LONG = SECONDS >= 60;
 const JWKS_SECONDS = LONG ? 3 : 1;
-const ROTATE_EVERY_MS = LONG ? 10_000 : 4500;
+// In the short version more often than caches allow: the server has to hold it back.
+const ROTATE_EVERY_MS = LONG ? 10_000 : 500;
+const LEAST_ROTATIONS = LONG ? SECONDS / 10 - 2 : 2;
 const APIS = { RS256: 'https://rs256.test', ES256: 'https://es256.test', EdDSA: 'https://eddsa.test' } as const;
 
 /** Fetches the key set when its copy is as old as `max-age` allows, and not a moment before: not for a key it does not know either. */
@@ -140,7 +142,7 @@ describe(`signing keys that go round for ${SECONDS} seconds`, () => {
       `      ${verified} tokens verified, ${failures.length} failures, ${rotations} rotations of ${kids.size} algorithms (${wishes} asked for), ${fetched} fetches of the key set, in ${SECONDS} s`,
     );
     assert.deepEqual(failures, []);
-    assert.ok(rotations >= Math.floor((SECONDS * 1000) / ROTATE_EVERY_MS) - 2, `${rotations} rotations`);
+    assert.ok(rotations >= LEAST_ROTATIONS, `${rotations} rotations`);
     assert.ok(verified > SECONDS * 5);
     // What retired keys have signed is good until it expires.
     const late = new RelyingParty(issuer);
