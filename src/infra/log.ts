@@ -49,7 +49,21 @@ export function createLogger(options: { level?: string; destination?: pino.Desti
     redact: { paths: PATHS, censor: '[hidden]' },
     serializers: { err: describeError, error: describeError },
   };
-  return options.destination ? pino(settings, options.destination) : pino(settings);
+  return pino(settings, options.destination ?? standardOutput());
+}
+
+const KEPT_BYTES = 8192;
+const KEPT_MS = 100;
+
+let stdout: pino.DestinationStream | undefined;
+
+/** Standard output, a few lines at a time: one write for each request would be dearer than the line. The end of the process flushes, and so does `fatal`. */
+function standardOutput(): pino.DestinationStream {
+  if (stdout) return stdout;
+  const stream = pino.destination({ fd: process.stdout.fd, minLength: KEPT_BYTES, periodicFlush: KEPT_MS, sync: true });
+  process.once('exit', () => stream.flushSync());
+  stdout = stream;
+  return stream;
 }
 
 const CONNECTION_STRING = /\b([a-z][a-z+]*:\/\/)[^/\s@]*@/gi;
