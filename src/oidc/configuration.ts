@@ -1,5 +1,4 @@
 /** How oidc-provider is set up for one issuer. Its defaults are for trying it out; each that matters is said here. */
-import Keygrip from 'keygrip';
 import type { Context } from 'koa';
 import type { Client, Configuration, KoaContextWithOIDC, SigningAlgorithm } from 'oidc-provider';
 import { type Clock, epochSeconds } from '../core/clock.ts';
@@ -9,6 +8,7 @@ import { type Accounts, findAccountWith } from './accounts.ts';
 import { CLAIMS, customizeJwt, extraTokenClaims } from './claims.ts';
 import { checkAssertion } from './client-assertions.ts';
 import { recordOf } from './client-models.ts';
+import { createCookieKeys } from './cookie-keys.ts';
 import { introspectionPolicy } from './introspection.ts';
 import type { ProtocolErrorPage } from './outage.ts';
 import { ACR, type Assurance, loadExistingGrant, promptPolicy } from './policy.ts';
@@ -82,7 +82,7 @@ export function configure(deps: ConfigurationDeps): Configuration {
   return {
     jwks: { keys: deps.keys.jwks() } as NonNullable<Configuration['jwks']>,
     cookies: {
-      keys: new Keygrip(deps.keys.cookieKeys(), 'sha256'),
+      keys: createCookieKeys(deps.keys.cookieKeys()),
       names: {
         session: https ? '__Host-gatehouse' : 'gatehouse',
         interaction: https ? '__Secure-gatehouse-interaction' : 'gatehouse-interaction',
