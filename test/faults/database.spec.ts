@@ -133,6 +133,9 @@ describe('a database', function () {
       it(`(${how}) is 503 with Retry-After everywhere, never a sign-out; and its return is enough`, async () => {
         const scene = await setScene(app, how);
         await cluster[how]();
+        // What serves connections outlives a killed postmaster by a moment.
+        while ((await fetch(`${app.issuer}/health/ready`)).status === 200) await new Promise((resolve) => setTimeout(resolve, 100));
+        await new Promise((resolve) => setTimeout(resolve, 500));
         await assertAllUnavailable(app, scene, 15_000);
         await cluster.restart();
         await assertRecovers(app, scene);

@@ -40,8 +40,10 @@ describe('hostile input', function () {
       direct_login: true,
     });
     const resource = await app.api('POST', '/api/resources', { identifier: 'https://api.test/', name: 'Target', scopes: [] });
-    for (const made of [user, client, resource]) assert.equal(made.status, 201, made.text);
-    people = { id: String(user.body['id']), clientId: 'target', resourceId: String(resource.body['id']) };
+    // What the routes change is not what the pages and endpoints are asked for.
+    const changeable = await app.api('POST', '/api/clients', { client_id: 'victim', client_name: 'Victim', redirect_uris: [CALLBACK] });
+    for (const made of [user, client, resource, changeable]) assert.equal(made.status, 201, made.text);
+    people = { id: String(user.body['id']), clientId: 'victim', resourceId: String(resource.body['id']) };
     // Each actor may call so often: several take turns.
     managers = [];
     for (let n = 0; n < 6; n++) {
