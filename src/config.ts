@@ -57,7 +57,7 @@ export interface Config {
   loopback: boolean;
   /** Seconds. */
   lifetimes: Lifetimes;
-  passwordPolicy: { minLength: number; maxLength: number };
+  passwordPolicy: { minLength: number };
 }
 
 /** All that is wrong with the settings, each fault beginning with the setting's name. No fault quotes a secret. */

@@ -174,6 +174,13 @@ describe('config', () => {
     assert.match(faultsOf(production({ BOOTSTRAP_ADMIN_PASSWORD: 'admin123' })), /^BOOTSTRAP_ADMIN_PASSWORD /m);
   });
 
+  it('takes a bootstrap client id that the API and the protocol take, and no other', () => {
+    const secret = { BOOTSTRAP_CLIENT_SECRET: key() };
+    for (const id of ['ops', 'my-client_1.~']) assert.equal(faultsOf(production({ ...secret, BOOTSTRAP_CLIENT_ID: id })), '', id);
+    for (const id of ['x', 'a/b', 'my client', 'ops!', 'x'.repeat(65)])
+      assert.match(faultsOf(production({ ...secret, BOOTSTRAP_CLIENT_ID: id })), /^BOOTSTRAP_CLIENT_ID /m, id);
+  });
+
   it('rotates encryption keys as a list whose first encrypts', () => {
     const [fresh, old] = [key(), key()];
     const config = load(production({ ENCRYPTION_KEY: `${fresh}, ${old}` }));
