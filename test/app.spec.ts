@@ -1,14 +1,16 @@
 /** The whole server as the composition root builds it: it starts, publishes what the contract says, and closes without a trace. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { ADMIN, MANAGER, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { ADMIN, basicAuth, freePort, MANAGER, type RunningApp, startTestApp } from '#test/support/app.ts';
 import { createTestDatabase } from '#test/support/database.ts';
 
 describe('the server', () => {
   let app: RunningApp;
+  let metricsPort: number;
   before(async function () {
     this.timeout(60_000);
-    app = await startTestApp();
+    metricsPort = await freePort();
+    app = await startTestApp({ env: { METRICS_PORT: String(metricsPort) } });
   });
   after(() => app.close());
 
@@ -54,6 +56,26 @@ describe('the server', () => {
     assert.equal((await fetch(`${app.issuer}/metrics`)).status, 404);
     const elsewhere = await fetch(app.issuer.replace('localhost', '127.0.0.1'));
     assert.equal(elsewhere.status, 421);
+  });
+
+  it('refuses a password made of the person’s, the tenant’s or the server’s names from an administrator, too', async () => {
+    const person = { email: 'maria.lindqvist@example.test', givenName: 'Maria' };
+    for (const password of ['lindqvist1984', 'Maria-2026!', 'Gatehouse2026!', 'localhost-123'])
+      assert.equal((await app.api('POST', '/api/users', { ...person, password })).status, 422, password);
+    assert.equal((await app.api('POST', '/api/users', { ...person, password: 'violet cactus thunder' })).status, 201);
+  });
+
+  it('counts direct logins as what they are', async () => {
+    const client = await app.api('POST', '/api/clients', {
+      client_name: 'Direct',
+      redirect_uris: [`${app.issuer}/cb`],
+      direct_login: true,
+    });
+    const headers = basicAuth({ id: String(client.body['client_id']), secret: String(client.body['client_secret']) });
+    const reply = await app.api('POST', '/api/auth/login', { username: ADMIN.email, password: ADMIN.password }, headers);
+    assert.equal(reply.status, 200, reply.text);
+    const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+    assert.match(metrics, /gatehouse_token_responses_total\{grant_type="direct"\} 1/);
   });
 
   it('limits wrong client secrets by address', async () => {

@@ -9,6 +9,7 @@ import { knownClients } from '../features/clients/queries.ts';
 import { clientRoutes } from '../features/clients/routes.ts';
 import { setPassword } from '../features/credentials/commands.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
+import { wordsOf } from '../features/credentials/policy.ts';
 import { resourceRoutes } from '../features/resources/routes.ts';
 import { endAccess, type SessionCommandDeps } from '../features/sessions/commands.ts';
 import { personRoutes } from '../features/sessions/person-routes.ts';
@@ -21,6 +22,7 @@ import { userRoutes } from '../features/users/routes.ts';
 import type { Route } from '../http/route.ts';
 import type { Database } from '../infra/postgres.ts';
 import { deleteJourneysOf } from '../login/journey-store.ts';
+import { tenantWords } from '../login/people-store.ts';
 import { createMetadataCheck } from '../oidc/clients.ts';
 import { directRoutes } from '../oidc/direct-routes.ts';
 import { createTokenDoor } from '../oidc/token-door.ts';
@@ -45,8 +47,8 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     clock,
     transact,
     forget,
-    async checkPassword(password, about) {
-      const fault = await passwords.judge(password, about);
+    async checkPassword(password, about, tenantId) {
+      const fault = await passwords.judge(password, wordsOf(...about, ...(await tenantWords(db, tenantId))));
       return fault && message(DEFAULT_LOCALE, fault.key, fault.values);
     },
     hashPassword: passwords.hash,

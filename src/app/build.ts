@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { createDemo } from '../demo/demo.ts';
 import { createAudit } from '../features/audit/record.ts';
 import { createPasswords } from '../features/credentials/passwords.ts';
+import { wordsOf } from '../features/credentials/policy.ts';
 import { endAccess } from '../features/sessions/commands.ts';
 import { NOTIFY_JOB } from '../features/sessions/index.ts';
 import { TEND_JOB } from '../features/signing-keys/commands.ts';
@@ -103,7 +104,8 @@ export async function buildApp(config: Config, { log, clock = systemClock, metho
     const mailbox = !config.smtpUrl && config.loopback && !config.production ? createMailbox({ db, box, clock }) : undefined;
     const mailer = config.smtpUrl ? createSmtpMailer(config.smtpUrl, config.mailFrom) : mailbox;
     const queueMail = createQueueMail({ jobs, box, mailer });
-    const passwords = createPasswords({ hasher: createPasswordHasher(), rules: { ...config.passwordPolicy, contextWords: ['gatehouse'] } });
+    const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
+    const passwords = createPasswords({ hasher: createPasswordHasher(), rules: { ...config.passwordPolicy, contextWords } });
     const methods = [...builtInMethods({ passwords }), ...more];
     const engine = createEngine({
       db,

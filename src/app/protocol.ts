@@ -18,7 +18,7 @@ import type { SecretBox } from '../infra/secret-box.ts';
 import { createAccounts } from '../oidc/accounts.ts';
 import { createClientCache } from '../oidc/clients.ts';
 import type { ProtocolPages } from '../oidc/configuration.ts';
-import { type DirectLoginDeps, registerDirectLogin } from '../oidc/direct-login.ts';
+import { DIRECT_LOGIN, type DirectLoginDeps, registerDirectLogin } from '../oidc/direct-login.ts';
 import { useDirectPaths } from '../oidc/direct-routes.ts';
 import { createFailureLimits, useFailureLimits } from '../oidc/failure-limits.ts';
 import { COOKIE_SECRET, createKeys, NONCE_SECRET } from '../oidc/keys.ts';
@@ -122,7 +122,7 @@ export type Protocol = Awaited<ReturnType<typeof createProtocol>>;
 function countInto(metrics: Metrics): (name: string, labels: Record<string, string>) => void {
   return (name, labels) => {
     if (name === 'introspection') metrics.introspection(labels['active'] === 'true');
-    else if (name === 'token') metrics.tokens(labels['grantType'] ?? 'other');
+    else if (name === 'token') metrics.tokens(labels['grantType'] === DIRECT_LOGIN ? 'direct' : (labels['grantType'] ?? 'other'));
     else if (name === 'login_attempts') metrics.login(labels['outcome'] === 'success' ? 'success' : 'failure', labels['method'] ?? 'other');
   };
 }

@@ -27,8 +27,8 @@ export type { NewUser } from './columns.ts';
 export interface UserDeps {
   clock: Clock;
   transact: Transact;
-  /** What speaks against a password, in words for the caller; undefined where nothing does. `about` are the person's own names. */
-  checkPassword(password: string, about: readonly string[]): Promise<string | undefined>;
+  /** What speaks against a password, in words for the caller; undefined where nothing does. `about` are the person's own names, `tenantId` their home. */
+  checkPassword(password: string, about: readonly string[], tenantId: string): Promise<string | undefined>;
   hashPassword(password: string): Promise<string>;
   /** Stores the password in the transaction of `work` and records that it was set. */
   setPassword(work: Work, input: { userId: string; hash: string; mustChange: boolean; reason: 'set_by_administrator' }): Promise<unknown>;
@@ -44,6 +44,7 @@ export interface UserDeps {
  */
 export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): Promise<UserRow> {
   checkVerified(scope, input);
+  checkMustChange(input);
   if (input.email !== undefined && !scope.platform) throw addressNeedsInvitation();
   const columns = columnsOfNew(newId(), scope.tenantId, input, deps.clock.now());
   const hash = await newHash(deps, input.password, columns);
@@ -72,6 +73,7 @@ export async function createUserRow(sql: Sql, columns: Parameters<typeof insertU
  */
 export async function changeUser(deps: UserDeps, scope: Scope, id: string, change: UserChange, ifMatch?: string): Promise<UserRow> {
   checkVerified(scope, change);
+  checkMustChange(change);
   // A hash takes longer than a transaction should, so it is made before.
   const hash = change.password === undefined ? undefined : await hashFor(deps, scope, id, change, ifMatch);
   try {
@@ -151,6 +153,12 @@ function checkVerified(scope: Scope, { emailVerified, phoneVerified }: { emailVe
   if (phoneVerified) throw verifiedForbidden('phoneVerified');
 }
 
+/** It is said of the password that comes along; alone it would be taken and do nothing. */
+function checkMustChange({ password, passwordMustChange }: { password?: string; passwordMustChange?: boolean }): void {
+  if (passwordMustChange !== undefined && password === undefined)
+    throw invalidInput([{ pointer: '/passwordMustChange', message: 'goes with a password' }]);
+}
+
 /** Whoever may write people must not become an administrator by resetting one's password. */
 async function checkRights(sql: Sql, scope: Scope, userId: string): Promise<void> {
   if (scope.actor.type === 'user' && scope.actor.id === userId) return;
@@ -182,11 +190,11 @@ async function hashFor(
 async function newHash(
   deps: UserDeps,
   password: string | undefined,
-  about: { username: string | null; email: string | null; given_name: string | null; family_name: string | null },
+  about: Pick<UserRow, 'username' | 'email' | 'given_name' | 'family_name' | 'home_tenant_id'>,
 ): Promise<string | undefined> {
   if (password === undefined) return undefined;
   const names = [about.username, about.email, about.given_name, about.family_name].filter((name) => name !== null);
-  const fault = await deps.checkPassword(password, names);
+  const fault = await deps.checkPassword(password, names, about.home_tenant_id);
   if (fault !== undefined) throw invalidInput([{ pointer: '/password', message: fault }]);
   return deps.hashPassword(password);
 }

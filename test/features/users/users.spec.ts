@@ -31,6 +31,14 @@ describe('people', () => {
   const makeAdministrator = (id: string): Promise<unknown> =>
     api.owner.query(`insert into memberships (tenant_id, user_id, roles) values ($1, $2, '{administrator}')`, [api.rootTenantId, id]);
 
+  it('says that passwordMustChange means nothing without a password', async () => {
+    const alone = { username: 'alone', passwordMustChange: true };
+    assert.equal(code(await call('POST /api/users', alone)), '422 input.invalid');
+    const { id } = await create({ username: 'alone' });
+    for (const method of ['PUT', 'PATCH'])
+      assert.equal(code(await call(`${method} /api/users/${id}`, { passwordMustChange: true })), '422 input.invalid', method);
+  });
+
   it('finds one address under every case, and nobody under look-alikes', async () => {
     const { id } = await create({ email: 'Mike@Corp.Test', username: 'Mike.Smith', phone: '+66 81 234-5678' });
     for (const login of [
