@@ -44,7 +44,6 @@ export async function startApp(config: Config, options: AppOptions) {
     await server.listen(config.host, config.port);
     metrics.ready(true);
     if (config.smsUrl) log.warn('SMS_URL is set, and this version sends no texts');
-    if (config.otlpEndpoint) log.warn('OTEL_EXPORTER_OTLP_ENDPOINT is set, and this version sends no traces');
     return { close: app.close, banner: bannerOf(config, app, metricsUrl), db: app.db, rootTenantId: app.rootTenantId };
   } catch (error) {
     await app.close();

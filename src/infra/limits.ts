@@ -33,10 +33,8 @@ const rules = {
   loginByAddressDaily: { points: 500, durationSeconds: 86_400, blockSeconds: 0, store: 'shared' },
   /** A soft lock: who comes from a known device is not held by it. */
   loginByAccount: { points: 10, durationSeconds: 900, blockSeconds: 900, store: 'durable' },
-  loginByAddressAndAccount: { points: 10, durationSeconds: 900, blockSeconds: 900, store: 'shared' },
   registerByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   resetByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
-  resetByRecipient: { points: 5, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   codeSendByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   codeSendByRecipient: { points: 5, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   /** Exactly so many guesses over all codes of an account and purpose, whatever else is down. */
@@ -44,7 +42,6 @@ const rules = {
   /** By client and address together, or anybody could lock a client out. */
   clientAuthFailureByClient: { points: 30, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
   clientAuthFailureByAddress: { points: 120, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
-  tokenByClient: { points: 2000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
   apiByActor: { points: 2000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
 } as const satisfies Record<string, Omit<LimitRule, 'name'>>;
 
