@@ -10,6 +10,7 @@ import type { Csrf } from '../http/csrf.ts';
 import type { PageBase } from '../http/pages.ts';
 import { readForm } from '../http/read-body.ts';
 import { showCommonPage, type View } from '../http/view.ts';
+import { checkForm } from '../login/flow.ts';
 import { findPerson, type Person } from '../login/people-store.ts';
 import type { BrowserSession } from '../oidc/sessions.ts';
 import { ACCOUNT_CLIENT_ID, accountOverview, nameOf, type OverviewDeps } from './overview.ts';
@@ -178,7 +179,9 @@ async function signOut(deps: AccountRoutesDeps, visit: Visit): Promise<void> {
 
 async function readPosted(deps: AccountRoutesDeps, { ctx, session, scope }: Visit): Promise<Readonly<Record<string, string>>> {
   const form = await readForm(ctx.req);
-  deps.csrf.check(`account:${session.id}`, form['_csrf'], ctx.req.headers, scope.request.issuer);
+  await checkForm(deps.audit, scope, ctx.path, () =>
+    deps.csrf.check(`account:${session.id}`, form['_csrf'], ctx.req.headers, scope.request.issuer),
+  );
   return form;
 }
 

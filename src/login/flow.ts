@@ -52,6 +52,22 @@ export type Progress = { errors: Readonly<Record<string, Note>> } | Refusal | { 
 /** The step was taken in another window, or is not this journey's: show where it stands. Thrown, so that the transaction is taken back. */
 export const stepInvalid = (): AppError => new AppError('auth.step_invalid', 409, 'This step is not the next one');
 
+/** Runs the check of a form that was posted. Who posted it from elsewhere, or too late, is refused, and the refusal kept. */
+export async function checkForm(audit: AuditLog, scope: Scope, path: string, check: () => void): Promise<void> {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof AppError)
+      await audit.append(scope, {
+        type: 'request.refused',
+        outcome: 'failure',
+        reason: error.code,
+        target: { type: 'route', id: `POST ${path}` },
+      });
+    throw error;
+  }
+}
+
 /** Words that would make a password of this person guessable. */
 export async function aboutPerson(
   deps: Pick<FlowDeps, 'db'>,

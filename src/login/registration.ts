@@ -31,7 +31,10 @@ export interface RegistrationInput {
 export async function startRegistration(deps: FlowDeps, at: Position, input: RegistrationInput): Promise<Progress> {
   if (!at.settings.registration) return { refused: 'registration.closed', status: 403 };
   const held = await limited(() => deps.limits.consume(RULES.registerByAddress, addressKey(at.scope.request.address)));
-  if (held) return held;
+  if (held) {
+    await deps.audit.append(at.scope, { type: 'registration.refused', outcome: 'failure', reason: 'limit.address' });
+    return held;
+  }
 
   const email = parseEmail(input.email);
   const [givenName, familyName] = [input.givenName.trim(), input.familyName.trim()];

@@ -14,7 +14,10 @@ import { awaitCode, countSending } from './send-code.ts';
 /** Has a code sent to the address if it has an account; the answer is the same if it has none. */
 export async function startReset(deps: FlowDeps, at: Position, input: { email: string }): Promise<Progress> {
   const held = await limited(() => deps.limits.consume(RULES.resetByAddress, addressKey(at.scope.request.address)));
-  if (held) return held;
+  if (held) {
+    await deps.audit.append(at.scope, { type: 'password_reset.refused', outcome: 'failure', reason: 'limit.address' });
+    return held;
+  }
   const email = parseEmail(input.email);
   if (!email) return { errors: { email: 'email.invalid' } };
   const busy = await countSending(deps, at.scope, 'reset', email);

@@ -1,13 +1,14 @@
 /** `/login/{uid}`: the browser's way through the journey. Every answer to a POST is a redirect or the same page with what to mend. */
 import type { Context, Middleware } from 'koa';
 import { AppError } from '../core/errors.ts';
-import { currentRequest } from '../core/scope.ts';
+import { anonymousScope } from '../core/scope.ts';
 import { isForeign } from '../http/csrf.ts';
 import { readForm } from '../http/read-body.ts';
 import { mailNotConfigured } from '../infra/mail.ts';
+import type { Interaction } from '../oidc/interaction.ts';
 import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
 import type { Refusal } from './engine.ts';
-import { type Position, type Progress, stepInvalid } from './flow.ts';
+import { checkForm, type Position, type Progress, stepInvalid } from './flow.ts';
 import { changeForcedPassword } from './forced-change.ts';
 import { freshState } from './journey.ts';
 import { deleteJourney, stillStands } from './journey-store.ts';
@@ -48,7 +49,7 @@ export function loginRoutes(deps: LoginRoutesDeps): Middleware {
     if (!interaction) return;
     try {
       if (ctx.method !== 'POST') return await show(deps, await arrive(deps, ctx, interaction), page);
-      const form = await readPosted(deps, ctx, uid);
+      const form = await readPosted(deps, ctx, interaction);
       // The engine reads for itself where the journey stands: the most frequent step is not to read it twice.
       if (page === undefined && form['login'] !== undefined && form['decision'] !== 'deny')
         return await attempt(deps, entry(deps, ctx, interaction), form);
@@ -61,9 +62,12 @@ export function loginRoutes(deps: LoginRoutesDeps): Middleware {
   };
 }
 
-async function readPosted(deps: LoginRoutesDeps, ctx: Context, uid: string): Promise<Form> {
+async function readPosted(deps: LoginRoutesDeps, ctx: Context, { uid, client }: Interaction): Promise<Form> {
   const form = await readForm(ctx.req);
-  deps.csrf.check(`login:${uid}`, form['_csrf'], ctx.req.headers, currentRequest.getStore()?.issuer ?? '');
+  const scope = anonymousScope(client.tenantId, client.clientId);
+  await checkForm(deps.audit, scope, '/login/{uid}', () =>
+    deps.csrf.check(`login:${uid}`, form['_csrf'], ctx.req.headers, scope.request.issuer),
+  );
   return form;
 }
 

@@ -34,9 +34,12 @@ const CodeRequest = Type.Object({
 });
 type CodeRequest = Static<typeof CodeRequest>;
 
-/** Counts a code that is about to be sent; the refusal where there were too many. */
-export const countSending = (deps: FlowDeps, scope: Scope, purpose: CodePurpose, email: string): Promise<Refusal | undefined> =>
-  limited(() => deps.codes.countSending({ purpose, recipient: emailKey(email) }, addressKey(scope.request.address)));
+/** Counts a code that is about to be sent; the refusal, which is recorded, where there were too many. */
+export async function countSending(deps: FlowDeps, scope: Scope, purpose: CodePurpose, email: string): Promise<Refusal | undefined> {
+  const refused = await limited(() => deps.codes.countSending({ purpose, recipient: emailKey(email) }, addressKey(scope.request.address)));
+  if (refused) await deps.audit.append(scope, { type: 'code.refused', outcome: 'failure', reason: 'limit.sending', data: { purpose } });
+  return refused;
+}
 
 /** Moves the journey to where a code is waited for, and queues the mail, in one transaction. Throws 409 `auth.step_invalid`. */
 export async function awaitCode(

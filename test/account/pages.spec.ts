@@ -143,6 +143,11 @@ describe('the account page', () => {
       });
       assert.equal(response.status, 403, path);
     }
+    const refused = await site.events('request.refused');
+    assert.deepEqual(
+      refused.map(({ reason, data }) => [reason, data]),
+      Array(3).fill(['csrf.invalid', {}]),
+    );
     assert.equal(await isOut(visitor), false);
   });
 });

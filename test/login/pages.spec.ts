@@ -329,6 +329,28 @@ describe('the sign-in pages', () => {
       assert.match((await site.mailFor(person.email, 1)).subject ?? '', /was changed/);
     });
 
+    it('is recorded where too much was asked for, of one address or for one', async () => {
+      const { email } = await site.addPerson({ password: PASSWORD });
+      const count = async (type: string, reason: string): Promise<number> =>
+        (await site.events(type)).filter((event) => event.reason === reason).length;
+      const before = [await count('code.refused', 'limit.sending'), await count('password_reset.refused', 'limit.address')];
+      const visitor = site.visitor();
+      await visitor.signIn('app');
+      const path = `${new URL(visitor.at!.url).pathname}/reset`;
+      const ask = async (to: string): Promise<number> => {
+        await visitor.open(path);
+        return (await visitor.submit({ email: to })).status;
+      };
+      for (let n = 0; n < 5; n += 1) assert.equal(await ask(email), 303);
+      assert.equal(await ask(email), 429);
+      for (let n = 0; n < 14; n += 1) assert.equal(await ask(`nobody-${n}@example.com`), 303);
+      assert.equal(await ask('another@example.com'), 429);
+      assert.deepEqual(
+        [await count('code.refused', 'limit.sending'), await count('password_reset.refused', 'limit.address')],
+        [before[0]! + 1, before[1]! + 1],
+      );
+    });
+
     it('is answered alike for unknown and disabled people, who get no code', async () => {
       const [person, disabled] = [
         await site.addPerson({ password: PASSWORD }),
