@@ -86,3 +86,18 @@ function decode(raw: Buffer): string {
     throw malformed('The body is not UTF-8');
   }
 }
+
+/** Makes a body that was read readable once more, for a library that insists on reading it itself. */
+export function offerAgain(request: IncomingMessage, body: Buffer): void {
+  delete request.headers['transfer-encoding'];
+  request.headers['content-length'] = String(body.length);
+  Object.defineProperties(request, {
+    readable: { value: true, configurable: true },
+    iterator: {
+      configurable: true,
+      value: async function* () {
+        yield body;
+      },
+    },
+  });
+}

@@ -1,7 +1,6 @@
 /** The way of every request, before any framework looks at it. */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { parse as parseQuery } from 'node:querystring';
 import type { Duplex } from 'node:stream';
 import { AppError, notFound } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
@@ -13,7 +12,7 @@ import type { Health } from './health.ts';
 import type { HttpLog } from './log.ts';
 import { misdirected } from './misdirected.ts';
 import { asAppError, problemOf } from './problem.ts';
-import { PAGE_BODY_LIMIT, readBody } from './read-body.ts';
+import { offerAgain, PAGE_BODY_LIMIT, readBody } from './read-body.ts';
 import { type RawFacts, readFacts, settleHeaders } from './request-facts.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 import type { View } from './view.ts';
@@ -98,15 +97,10 @@ async function pass(request: IncomingMessage, response: ServerResponse, facts: R
     if (!isCanonical(path)) throw notFound('path');
     if (Number(request.headers['content-length'] ?? 0) > PAGE_BODY_LIMIT)
       throw new AppError('body.too_large', 413, 'The body is too large', { headers: { connection: 'close' } });
-    if (request.headers['transfer-encoding'] !== undefined) await readChunks(request);
+    // Of unknown length: read here, so that it is 413 too.
+    if (request.headers['transfer-encoding'] !== undefined) offerAgain(request, await readBody(request, PAGE_BODY_LIMIT));
     return (await parts.protocol(issuer))(request, response);
   });
-}
-
-/** A body of unknown length is read here, so that it is 413 too; the library takes what stands in `body` for what it would have parsed. */
-async function readChunks(request: IncomingMessage): Promise<void> {
-  const raw = await readBody(request, PAGE_BODY_LIMIT);
-  Object.assign(request, { body: parseQuery(raw.toString('utf8')) });
 }
 
 async function answerHealth(request: IncomingMessage, response: ServerResponse, path: string, health: Health): Promise<void> {

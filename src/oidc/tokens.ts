@@ -1,9 +1,9 @@
 /** The token endpoint: each grant's handler runs inside a unit of work that one statement commits, audit row included. */
-import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider';
 import { AppError, unavailable } from '../core/errors.ts';
 import type { AuditLog } from '../features/audit/index.ts';
+import { offerAgain } from '../http/read-body.ts';
 import type { Database } from '../infra/postgres.ts';
 import { markAudited, scopeOf, tokenEvent } from './audit.ts';
 import { fingerprint, openAnswer, type RefreshDeps, Replayed, sealAnswer, type TokenResponse } from './refresh.ts';
@@ -99,24 +99,14 @@ const bodyOf = (ctx: GrantContext): TokenResponse => ctx.body as TokenResponse;
 export function serveAs(ctx: Context, provider: Provider, route: string, form: Record<string, unknown>): void {
   ctx.state['servedAs'] = { [route]: `${provider.issuer}${ctx.path}` };
   ctx.url = provider.pathFor(route);
-  offerAgain(ctx.req, form);
+  ctx.req.headers['content-type'] = 'application/x-www-form-urlencoded';
+  offerAgain(ctx.req, formOf(form));
 }
 
-/** The library reads bodies itself: what was read as JSON is there for it once more, as the form it stands for. */
-function offerAgain(request: IncomingMessage, form: Readonly<Record<string, unknown>>): void {
-  const fields = new URLSearchParams();
-  for (const [name, value] of Object.entries(form))
-    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) fields.append(name, String(one));
-  const body = Buffer.from(fields.toString());
-  delete request.headers['transfer-encoding'];
-  Object.assign(request.headers, { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(body.length) });
-  Object.defineProperties(request, {
-    readable: { value: true, configurable: true },
-    iterator: {
-      configurable: true,
-      value: async function* () {
-        yield body;
-      },
-    },
-  });
+/** As the body of a form (RFC 6749 appendix B). */
+function formOf(fields: Readonly<Record<string, unknown>>): Buffer {
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields))
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) form.append(name, String(one));
+  return Buffer.from(form.toString());
 }
