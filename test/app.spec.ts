@@ -78,6 +78,29 @@ describe('the server', () => {
     assert.match(metrics, /gatehouse_token_responses_total\{grant_type="direct"\} 1/);
   });
 
+  it('documents how clients authenticate, and If-Match where there is an ETag to match', async () => {
+    const { paths } = (await (await fetch(`${app.issuer}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { security: object[]; parameters: { name: string }[]; responses: object }>>;
+    };
+    for (const path of ['/api/auth/login', '/api/sessions/refresh', '/api/sessions/validate'])
+      assert.ok(
+        paths[path]!['post']!.security.some((one) => 'clientBasic' in one),
+        path,
+      );
+    for (const [path, of] of Object.entries(paths)) {
+      const tagged = /^\/api\/(users|clients|resources)\/\{\w+\}(\/(profile|settings|secrets.*))?$/.test(path);
+      for (const method of ['put', 'patch', 'delete'])
+        if (of[method] && path.includes('{')) {
+          assert.equal(
+            of[method].parameters.some(({ name }) => name === 'If-Match'),
+            tagged,
+            `${method} ${path}`,
+          );
+          assert.equal('412' in of[method].responses, tagged, `${method} ${path}`);
+        }
+    }
+  });
+
   it('limits wrong client secrets by address', async () => {
     const from = { 'x-forwarded-for': '12.0.0.1' };
     const statuses = new Map<number, number>();

@@ -61,7 +61,7 @@ export function buildOpenApi(routes: readonly Route[], { issuer, version = '1.0.
 function operation({ method, path, spec }: Route): Json {
   const responses: Record<string, Json> = {};
   for (const [status, schema] of Object.entries(spec.replies)) responses[status] = success(Number(status), schema);
-  if (method === 'GET' && path.includes('{')) responses['304'] = { description: REASONS[304] };
+  if (method === 'GET' && path.includes('{') && spec.versioned) responses['304'] = { description: REASONS[304] };
   for (const status of spec.errors)
     responses[String(status)] = {
       description: REASONS[status] ?? 'Refused',
@@ -73,11 +73,7 @@ function operation({ method, path, spec }: Route): Json {
     summary: spec.summary,
     ...(spec.description === undefined ? {} : { description: spec.description }),
     tags: [spec.tag],
-    parameters: [
-      ...members(spec.params, 'path'),
-      ...members(spec.query, 'query'),
-      ...headerParameters(method, path, spec.idempotent, spec.access),
-    ],
+    parameters: [...members(spec.params, 'path'), ...members(spec.query, 'query'), ...headerParameters(method, path, spec)],
     ...(spec.body === undefined ? {} : { requestBody: bodyOf(method, spec.body) }),
     responses,
     security: securityOf(spec.access),
@@ -107,7 +103,7 @@ function members(schema: TSchema, where: 'path' | 'query'): Json[] {
   });
 }
 
-function headerParameters(method: string, path: string, idempotent: boolean, access: Access): Json[] {
+function headerParameters(method: string, path: string, { idempotent, access, versioned }: Route['spec']): Json[] {
   const header = (name: string, description: string): Json => ({
     name,
     in: 'header',
@@ -118,8 +114,8 @@ function headerParameters(method: string, path: string, idempotent: boolean, acc
   const item = path.includes('{');
   return [
     ...(idempotent ? [header('Idempotency-Key', 'A repetition within 24 hours gets the first answer')] : []),
-    ...(item && method === 'GET' ? [header('If-None-Match', 'The ETag that is known; 304 where it still holds')] : []),
-    ...(item && method !== 'GET' && method !== 'POST'
+    ...(item && versioned && method === 'GET' ? [header('If-None-Match', 'The ETag that is known; 304 where it still holds')] : []),
+    ...(item && versioned && method !== 'GET' && method !== 'POST'
       ? [header('If-Match', 'The ETag that is to be changed; 412 where it is another')]
       : []),
     ...(access in PERMISSIONS ? [header('X-Tenant-Id', 'The tenant to act in; for platform administrators')] : []),

@@ -49,6 +49,8 @@ export interface RouteSpec<P extends TSchema, Q extends TSchema, B extends TSche
   errors?: readonly number[];
   /** False: a POST that ignores `Idempotency-Key`. */
   idempotent?: boolean;
+  /** False: what the path names carries no ETag, so that there is nothing for `If-Match` to compare. */
+  versioned?: boolean;
   /** Runs after the permission check and before the body is judged: throws 404 where what the path names is unknown. */
   load?(scope: Scope, params: Static<P>, ctx: Context): Promise<L>;
   handle(scope: Scope, input: RouteInput<P, Q, B, L>): Promise<Static<R> | Answer>;
@@ -92,6 +94,8 @@ export interface Route {
     /** Every documented refusal. */
     errors: readonly number[];
     idempotent: boolean;
+    /** Whether `If-Match` is honoured. */
+    versioned: boolean;
     /** `user` of `/api/users/{id}`: what an unknown id is called. */
     noun: string;
   }>;
@@ -134,6 +138,7 @@ export function route<
       status,
       errors: errorsOf(method, names.length > 0, spec, idempotent).filter((code) => !Object.hasOwn(spec.also ?? {}, code)),
       idempotent,
+      versioned: spec.versioned ?? true,
       noun: nounOf(path),
     },
     // Here and only here the types are forgotten: what comes in was checked against these very schemas.
@@ -151,14 +156,14 @@ export const ID_PARAMS = Type.Object({ id: ID });
 function errorsOf(
   method: Method,
   hasParams: boolean,
-  spec: { access: Access; body?: unknown; errors?: readonly number[] },
+  spec: { access: Access; body?: unknown; errors?: readonly number[]; versioned?: boolean },
   idempotent: boolean,
 ): number[] {
   const all = new Set([400, 422, 429, 500, 503, ...(spec.errors ?? [])]);
   if (spec.access !== 'public') for (const status of [401, 403, 404]) all.add(status);
   if (hasParams) all.add(404);
   if (spec.body !== undefined) for (const status of [413, 415]) all.add(status);
-  if (method !== 'GET' && hasParams) all.add(412);
+  if (method !== 'GET' && hasParams && spec.versioned !== false) all.add(412);
   if (idempotent || (method !== 'GET' && spec.access !== 'public')) all.add(409);
   return [...all].sort();
 }

@@ -23,6 +23,7 @@ export function auditRoutes(deps: AuditQueryDeps): Route[] {
       summary: 'See an audit event',
       tag,
       access: 'audit.read',
+      versioned: false,
       params: ID_PARAMS,
       reply: AUDIT_EVENT,
       handle: (scope, { params }) => getEvent(deps, scope, params.id),

@@ -125,16 +125,17 @@ export async function deleteClient(deps: ClientDeps, scope: Scope, clientId: str
   deps.changed(clientId);
 }
 
-/** Adds a second secret, for rotation. Both work until one is deleted or expires. Throws 404, 403, 409. */
+/** Adds a second secret, for rotation. Both work until one is deleted or expires. Throws 404, 403, 409, 412. */
 export async function addSecret(
   deps: ClientDeps,
   scope: Scope,
   clientId: string,
   input: { expiresInSeconds?: number | undefined },
+  ifMatch?: string,
 ): Promise<{ row: ClientSecretRow; secret: string }> {
   const secret = newClientSecret();
   const row = await deps.transact(scope, async (work) => {
-    const client = await lockOwn(work, scope, clientId);
+    const client = await lockOwn(work, scope, clientId, ifMatch);
     if (!usesSecret(client.metadata)) throw noSecrets();
     await deleteExpiredSecrets(work.sql, scope.tenantId, clientId);
     if ((await secretsOf(work.sql, scope.tenantId, clientId)).length >= 2) throw tooManySecrets();
@@ -153,10 +154,10 @@ export async function addSecret(
   return { row, secret };
 }
 
-/** Throws 404, 403, and 409 where no other secret would be left. */
-export async function removeSecret(deps: ClientDeps, scope: Scope, clientId: string, secretId: string): Promise<void> {
+/** Throws 404, 403, 412, and 409 where no other secret would be left. */
+export async function removeSecret(deps: ClientDeps, scope: Scope, clientId: string, secretId: string, ifMatch?: string): Promise<void> {
   await deps.transact(scope, async (work) => {
-    await lockOwn(work, scope, clientId);
+    await lockOwn(work, scope, clientId, ifMatch);
     const secrets = await secretsOf(work.sql, scope.tenantId, clientId);
     if (!secrets.some(({ id }) => id === secretId)) throw secretNotFound();
     if (secrets.length === 1) throw lastSecret();

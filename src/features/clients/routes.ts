@@ -103,8 +103,8 @@ export function clientRoutes(deps: ClientDeps & ClientQueryDeps): Route[] {
       status: 201,
       errors: [409],
       load: (scope, { client_id }) => getClient(deps, scope, client_id),
-      handle: async (scope, { params, body }) => {
-        const { row, secret } = await addSecret(deps, scope, params.client_id, body);
+      handle: async (scope, { params, body, ifMatch }) => {
+        const { row, secret } = await addSecret(deps, scope, params.client_id, body, ifMatch);
         return { ...secretView(row), client_secret: secret };
       },
     }),
@@ -115,8 +115,8 @@ export function clientRoutes(deps: ClientDeps & ClientQueryDeps): Route[] {
       params: SECRET_PARAMS,
       reply: DELETED,
       errors: [409],
-      handle: async (scope, { params }) => {
-        await removeSecret(deps, scope, params.client_id, params.id);
+      handle: async (scope, { params, ifMatch }) => {
+        await removeSecret(deps, scope, params.client_id, params.id, ifMatch);
         return { id: params.id, deleted: true as const };
       },
     }),

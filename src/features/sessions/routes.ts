@@ -56,6 +56,7 @@ export function sessionRoutes(deps: SessionRouteDeps): Route[] {
       summary: 'See a session',
       tag,
       access: 'sessions.read',
+      versioned: false,
       params: Type.Object({ sid: Type.String({ pattern: '^[A-Za-z0-9_.~:-]{1,256}$' }) }),
       reply: SESSION,
       handle: async (scope, { params }) => {

@@ -134,6 +134,18 @@ describe('clients', () => {
     assert.ok(changed.filter((id) => id === client_id).length >= 4, 'this process hears of each change at once');
   });
 
+  it('change no secret of a registration that is another by now', async () => {
+    const { client_id } = await create();
+    const path = `/api/clients/${client_id}/secrets`;
+    const stale = { headers: { 'if-match': '"999"' } };
+    assert.equal((await api.call(token, `POST ${path}`, { ...stale, body: {} })).status, 412);
+    const second = await api.call(token, `POST ${path}`, { body: {} });
+    const one = `DELETE ${path}/${String(second.body['id'])}`;
+    assert.equal((await api.call(token, one, stale)).status, 412);
+    const etag = (await api.call(token, `GET /api/clients/${client_id}`)).headers.get('etag') ?? '';
+    assert.equal((await api.call(token, one, { headers: { 'if-match': etag } })).status, 200);
+  });
+
   it('parallel requests for further secrets leave two', async () => {
     const { client_id } = await create();
     const answers = await Promise.all([1, 2, 3, 4].map(() => api.call(token, `POST /api/clients/${client_id}/secrets`, { body: {} })));
