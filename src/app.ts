@@ -36,13 +36,13 @@ export async function startApp(config: Config, options: AppOptions) {
       onAnswered: metrics.answered,
     });
     metrics.statements(() => app.db.statements.count);
+    metrics.readiness(() => health.isReady());
     closers.push(() => metrics.close());
     const metricsUrl = await serveMetrics(config, app, log);
     await app.jobs.start(app.handlers, [SWEEP_SCHEDULE, { name: TEND_JOB, at: '* * * * *' }]);
     closers.push(() => app.jobs.stop());
     closers.push(() => server.close());
     await server.listen(config.host, config.port);
-    metrics.ready(true);
     if (config.smsUrl) log.warn('SMS_URL is set, and this version sends no texts');
     return { close: app.close, banner: bannerOf(config, app, metricsUrl), db: app.db, rootTenantId: app.rootTenantId };
   } catch (error) {

@@ -107,7 +107,11 @@ async function answerHealth(request: IncomingMessage, response: ServerResponse, 
   if (request.method !== 'GET' && request.method !== 'HEAD')
     throw new AppError('method.not_allowed', 405, 'This method is not known here', { headers: { allow: 'GET, HEAD' } });
   const ok = path === '/health/live' || (await health.isReady());
-  response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' });
+  response.writeHead(ok ? 200 : 503, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    ...(ok ? {} : { 'retry-after': '1' }),
+  });
   response.end(JSON.stringify({ status: ok ? 'ok' : 'unavailable' }));
 }
 

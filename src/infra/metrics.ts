@@ -14,8 +14,8 @@ export interface Metrics {
   introspection(active: boolean): void;
   /** Where the number of statements sent to the database is read. */
   statements(read: () => number): void;
-  /** 1 while this process is ready. */
-  ready(value: boolean): void;
+  /** Where it is asked whether this process is ready, each time the metrics are read. */
+  readiness(isReady: () => Promise<boolean>): void;
   /** The exposition text. */
   text(): Promise<string>;
   /** Serves `/metrics`; in a worker it does nothing, for the primary asks the workers and answers for all. Answers the port. */
@@ -46,7 +46,6 @@ export function createMetrics(): Metrics {
   const logins = new Counter({ name: 'gatehouse_logins_total', help: 'Sign-in attempts', labelNames: ['outcome', 'method'], registers });
   const tokens = new Counter({ name: 'gatehouse_token_responses_total', help: 'Token responses', labelNames: ['grant_type'], registers });
   const introspections = new Counter({ name: 'gatehouse_introspections_total', help: 'Introspections', labelNames: ['active'], registers });
-  const ready = new Gauge({ name: 'gatehouse_ready', help: 'Whether this process can serve', registers });
   if (cluster.isWorker) AggregatorRegistry.setRegistries(registry);
   let server: MetricsServer | undefined;
 
@@ -67,7 +66,16 @@ export function createMetrics(): Metrics {
         },
       });
     },
-    ready: (value) => ready.set(value ? 1 : 0),
+    readiness(isReady) {
+      new Gauge({
+        name: 'gatehouse_ready',
+        help: 'Whether this process can serve',
+        registers,
+        async collect() {
+          this.set((await isReady()) ? 1 : 0);
+        },
+      });
+    },
     text: () => registry.metrics(),
     async listen(host, port) {
       if (cluster.isWorker) return port;

@@ -236,7 +236,9 @@ describe('the server', () => {
     assert.deepEqual(await get('/health/ready', { Host: 'x' }).then(({ status, body }) => [status, body]), [200, '{"status":"ok"}']);
     healthy = false;
     await new Promise((resolve) => setTimeout(resolve, 550));
-    assert.deepEqual(await get('/health/ready').then(({ status, body }) => [status, body]), [503, '{"status":"unavailable"}']);
+    const unready = await get('/health/ready');
+    assert.deepEqual([unready.status, unready.body], [503, '{"status":"unavailable"}']);
+    assert.match(unready.head, /^retry-after: 1\r?$/m);
     assert.equal((await get('/health/live')).status, 200);
     healthy = true;
   });

@@ -9,6 +9,8 @@ describe('metrics', () => {
     metrics.tokens('authorization_code');
     metrics.tokens('made-up-by-a-caller');
     metrics.introspection(true);
+    let ready = true;
+    metrics.readiness(async () => ready);
     const port = await metrics.listen('127.0.0.1', 0);
     const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
     const text = await answer.text();
@@ -21,6 +23,9 @@ describe('metrics', () => {
       'gatehouse_introspections_total{active="true"} 1',
     ])
       assert.ok(text.includes(line), line);
+    assert.match(text, /^gatehouse_ready 1$/m);
+    ready = false;
+    assert.match(await metrics.text(), /^gatehouse_ready 0$/m, 'asked anew each time');
     assert.match(text, /^process_resident_memory_bytes \d/m);
     assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404);
     assert.equal((await fetch(`http://127.0.0.1:${port}/metrics`, { method: 'POST' })).status, 405);
