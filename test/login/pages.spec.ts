@@ -424,6 +424,17 @@ describe('the sign-in pages', () => {
       arrived((await visitor.signIn('third', { scope: 'openid email' })).location);
     });
 
+    it('names single claims in words, and does not ask for them again', async () => {
+      const person = await site.addPerson({ password: PASSWORD });
+      const visitor = site.visitor();
+      const asks = { claims: JSON.stringify({ userinfo: { given_name: null, phone_number: { essential: true } } }) };
+      await visitor.signIn('third', asks);
+      await visitor.submit({ login: person.email, password: PASSWORD });
+      for (const words of ['See your given name', 'See your phone number']) assert.ok(visitor.at!.text.includes(words), visitor.at!.text);
+      arrived((await visitor.submit({ decision: 'allow' })).location);
+      arrived((await visitor.signIn('third', asks)).location);
+    });
+
     it('goes back with access_denied after a no, and takes silence for no answer', async () => {
       const person = await site.addPerson({ password: PASSWORD });
       const visitor = site.visitor();
