@@ -174,6 +174,11 @@ describe('config', () => {
     assert.match(faultsOf(production({ BOOTSTRAP_ADMIN_PASSWORD: 'admin123' })), /^BOOTSTRAP_ADMIN_PASSWORD /m);
   });
 
+  it('takes a range of IPv4-mapped addresses only where it stays among them', () => {
+    assert.equal(faultsOf({ TRUSTED_PROXIES: '::ffff:10.0.0.0/104' }), '');
+    assert.match(faultsOf({ TRUSTED_PROXIES: '::ffff:10.0.0.0/24' }), /^TRUSTED_PROXIES /m);
+  });
+
   it('takes a bootstrap client id that the API and the protocol take, and no other', () => {
     const secret = { BOOTSTRAP_CLIENT_SECRET: key() };
     for (const id of ['ops', 'my-client_1.~']) assert.equal(faultsOf(production({ ...secret, BOOTSTRAP_CLIENT_ID: id })), '', id);

@@ -23,7 +23,8 @@ export function trustOf(cidrs: readonly string[]): IsTrusted {
     if (address === undefined) throw new Error(`${cidr} is no address range`);
     const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
     if (prefix === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(prefix), family);
+    // A range of IPv4-mapped addresses is one of IPv4.
+    else list.addSubnet(address, Number(prefix) - (family === 'ipv4' && isIP(text) === 6 ? 96 : 0), family);
   }
   return (address) => {
     const family = isIP(address);

@@ -51,6 +51,7 @@ export function checkEncryptionKey(text: string): string | undefined {
 export function checkCidr(text: string): string | undefined {
   const [address = '', bits, ...rest] = text.split('/');
   const family = isIP(address);
-  const wide = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  const narrowest = /^::ffff:/i.test(address) ? 96 : 0;
+  const wide = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) >= narrowest && Number(bits) <= (family === 4 ? 32 : 128));
   return family !== 0 && wide && rest.length === 0 ? undefined : `holds "${text}", which is no address range like 10.0.0.0/8`;
 }

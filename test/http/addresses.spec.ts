@@ -25,6 +25,8 @@ describe('client addresses', () => {
   it('are the right-most that no trusted proxy has', () => {
     assert.equal(clientAddress('10.0.0.1', '6.6.6.6, 198.51.100.7, 10.9.9.9', trust), '198.51.100.7');
     assert.equal(clientAddress('::ffff:10.0.0.1', '198.51.100.7:443, [2001:db8::5]:80', trust), '198.51.100.7');
+    const mapped = trustOf(['::ffff:10.0.0.0/104']);
+    assert.deepEqual([mapped('10.200.0.1'), mapped('11.0.0.1')], [true, false], 'a range that is written as IPv4-mapped');
     assert.equal(clientAddress('10.0.0.1', '10.0.0.2', trust), '10.0.0.2');
     assert.equal(clientAddress('10.0.0.1', '', trust), '10.0.0.1');
   });

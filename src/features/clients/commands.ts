@@ -17,6 +17,7 @@ import {
   type ClientValues,
   deleteExpiredSecrets,
   deleteSecret,
+  hasOtherSecret,
   insertClient,
   insertSecret,
   lockClient,
@@ -160,7 +161,7 @@ export async function removeSecret(deps: ClientDeps, scope: Scope, clientId: str
     await lockOwn(work, scope, clientId, ifMatch);
     const secrets = await secretsOf(work.sql, scope.tenantId, clientId);
     if (!secrets.some(({ id }) => id === secretId)) throw secretNotFound();
-    if (secrets.length === 1) throw lastSecret();
+    if (!(await hasOtherSecret(work.sql, scope.tenantId, clientId, secretId))) throw lastSecret();
     await deleteSecret(work.sql, scope.tenantId, clientId, secretId);
     await touchClient(work.sql, scope.tenantId, clientId);
     work.record({ type: 'client.secret_removed', outcome: 'success', target: { type: 'client', id: clientId }, data: { secretId } });

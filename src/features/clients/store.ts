@@ -122,6 +122,14 @@ export async function insertSecret(
   return made!;
 }
 
+/** Whether a secret that has not expired is left without this one. */
+export const hasOtherSecret = async (sql: Sql, tenantId: string, clientId: string, id: string): Promise<boolean> =>
+  (await sql('client_secrets')
+    .where({ tenant_id: tenantId, client_id: clientId })
+    .whereNot({ id })
+    .whereRaw('(expires_at is null or expires_at > clock_timestamp())')
+    .first('id')) !== undefined;
+
 export const deleteSecret = (sql: Sql, tenantId: string, clientId: string, id: string): Promise<number> =>
   sql('client_secrets').where({ tenant_id: tenantId, client_id: clientId, id }).delete();
 

@@ -134,6 +134,18 @@ describe('clients', () => {
     assert.ok(changed.filter((id) => id === client_id).length >= 4, 'this process hears of each change at once');
   });
 
+  it('keep the only secret that opens, though an expired one lies beside it', async () => {
+    const { client_id } = await create();
+    const path = `/api/clients/${client_id}/secrets`;
+    const second = await api.call(token, `POST ${path}`, { body: { expiresInSeconds: 60 } });
+    const expired = String(second.body['id']);
+    await api.owner.query(`update client_secrets set expires_at = clock_timestamp() - interval '1 second' where id = $1`, [expired]);
+    const { secrets } = (await api.call(token, `GET /api/clients/${client_id}`)).body as unknown as { secrets: { id: string }[] };
+    const living = secrets.find(({ id }) => id !== expired)!.id;
+    assert.equal((await api.call(token, `DELETE ${path}/${living}`)).body['code'], 'client.last_secret');
+    assert.equal((await api.call(token, `DELETE ${path}/${expired}`)).status, 200);
+  });
+
   it('change no secret of a registration that is another by now', async () => {
     const { client_id } = await create();
     const path = `/api/clients/${client_id}/secrets`;
