@@ -170,8 +170,8 @@ describe('somebody who pretends', function () {
     assert.deepEqual(open.sort(), [
       'get /health/live 200 0',
       'get /health/ready 200 0',
-      'post /api/auth/login 422 0',
-      'post /api/sessions/refresh 422 0',
+      'post /api/auth/login 422 3',
+      'post /api/sessions/refresh 422 3',
     ]);
   });
 });
