@@ -10,6 +10,7 @@ import type { Issuer } from './features/tenants/index.ts';
 import { recoverAdministrator } from './features/users/administrators.ts';
 import { createUser, type NewUser } from './features/users/commands.ts';
 import { createServer, OWN_PATHS } from './http/server.ts';
+import { listenWhileWaiting } from './http/waiting.ts';
 import type { Logger } from './infra/log.ts';
 import { SWEEP_SCHEDULE } from './infra/sweeps.ts';
 
@@ -18,7 +19,8 @@ export type { AppOptions } from './app/build.ts';
 /** Starts the server. Answers the lines that tell where everything is. Throws where a part cannot start; nothing is left running then. */
 export async function startApp(config: Config, options: AppOptions) {
   const { log } = options;
-  const app = await buildApp(config, options);
+  const onWaiting = (): Promise<() => Promise<void>> => listenWhileWaiting(config.host, config.port);
+  const app = await buildApp(config, { onWaiting, ...options });
   const { closers, health, metrics, protocol } = app;
   try {
     const own = app.own.callback();

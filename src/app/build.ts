@@ -50,20 +50,19 @@ import { browserSession } from '../oidc/sessions.ts';
 import { storageKey } from '../oidc/storage-key.ts';
 import { createApi } from './api.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
-import { checkClock, openDatabaseOf, openReplicaOf } from './database.ts';
+import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
 import { createProtocol } from './protocol.ts';
 
-export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'> {
+export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, WaitOptions {
   log: Logger;
   clock?: Clock;
   /** Ways to sign in beside the built-in ones. */
   methods?: readonly LoginMethod[];
-  /** Gives up waiting for a database that is not there yet. */
-  signal?: AbortSignal;
 }
 
 /** Everything but the open port: what the server and the command line share. */
-export async function buildApp(config: Config, { log, clock = systemClock, methods: more = [], strict, onAnswer, signal }: AppOptions) {
+export async function buildApp(config: Config, options: AppOptions) {
+  const { log, clock = systemClock, methods: more = [], strict, onAnswer } = options;
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse())
@@ -71,7 +70,7 @@ export async function buildApp(config: Config, { log, clock = systemClock, metho
   };
   try {
     const warn = (text: string, error?: unknown): void => log.warn({ err: error }, text);
-    const db = await openDatabaseOf(config, log, closers, signal);
+    const db = await openDatabaseOf(config, log, closers, options);
     const reads = openReplicaOf(config, log, closers) ?? db;
     const redis = config.redisUrl === undefined ? undefined : createRedis(config.redisUrl, log);
     if (redis) closers.push(async () => redis.disconnect());

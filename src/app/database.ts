@@ -11,14 +11,21 @@ const RETRY_MS = 1000;
 /** Design section 4: a node whose clock is further off is not ready. */
 const MOST_SKEW_MS = 2000;
 
+export interface WaitOptions {
+  /** Gives up waiting. */
+  signal?: AbortSignal | undefined;
+  /** Called once where the database is not there yet; what it answers is called when the waiting is over. */
+  onWaiting?: (() => Promise<() => Promise<void>>) | undefined;
+}
+
 export async function openDatabaseOf(
   config: Config,
   log: Logger,
   closers: (() => Promise<unknown>)[],
-  signal?: AbortSignal,
+  { signal, onWaiting }: WaitOptions = {},
 ): Promise<Database> {
   const url = config.databaseUrl ?? (await startEmbedded(config, log, closers));
-  await migrateWhenThere(config.migrationDatabaseUrl ?? url, log, signal);
+  await migrateWhenThere(config.migrationDatabaseUrl ?? url, log, { signal, onWaiting });
   const db = openDatabase({ url, poolSize: config.poolSize, log: (message, error) => log.warn({ err: error }, message) });
   closers.push(() => db.close());
   const role = await readRole(db);
@@ -41,16 +48,22 @@ export function openReplicaOf(config: Config, log: Logger, closers: (() => Promi
 }
 
 /** Where the database is not there yet, as when everything starts at once, the server waits for it instead of dying. */
-async function migrateWhenThere(url: string, log: Logger, signal?: AbortSignal): Promise<void> {
-  for (;;) {
-    try {
-      for (const name of await migrate(url)) log.info({ migration: name }, 'migrated');
-      return;
-    } catch (error) {
-      if (!(translate(error) instanceof AppError)) throw error;
-      log.warn({ err: error }, 'the database does not answer; trying again');
-      await sleep(RETRY_MS, undefined, signal && { signal });
+async function migrateWhenThere(url: string, log: Logger, { signal, onWaiting }: WaitOptions): Promise<void> {
+  let done: (() => Promise<void>) | undefined;
+  try {
+    for (;;) {
+      try {
+        for (const name of await migrate(url)) log.info({ migration: name }, 'migrated');
+        return;
+      } catch (error) {
+        if (!(translate(error) instanceof AppError)) throw error;
+        log.warn({ err: error }, 'the database does not answer; trying again');
+        done ??= await onWaiting?.();
+        await sleep(RETRY_MS, undefined, signal && { signal });
+      }
     }
+  } finally {
+    await done?.();
   }
 }
 

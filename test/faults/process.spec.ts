@@ -214,7 +214,13 @@ describe('the process', function () {
         assert.equal(server.child.exitCode, null, server.output());
         await sleep(100);
       }
-      assert.notEqual((await fetch(`${server.base}/health/ready`).catch(() => undefined))?.status, 200);
+      let alive: Response | undefined;
+      while (!alive) alive = await fetch(`${server.base}/health/live`).catch(() => undefined);
+      assert.equal(alive.status, 200, 'it lives, or it would be restarted for ever');
+      for (const path of ['/health/ready', '/.well-known/openid-configuration', '/api/me']) {
+        const response = await fetch(server.base + path);
+        assert.deepEqual([response.status, response.headers.get('retry-after')], [503, '1'], path);
+      }
       await cluster.restart();
       await ready(server);
       server.child.kill('SIGTERM');
