@@ -123,7 +123,6 @@ export async function buildApp(config: Config, options: AppOptions) {
       db,
       box,
       feed,
-      jobs,
       limits,
       metrics,
       view,

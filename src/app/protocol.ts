@@ -9,7 +9,6 @@ import { ensureSecrets, type SigningKeyDeps, tendKeys } from '../features/signin
 import type { Issuer } from '../features/tenants/index.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
-import type { Jobs } from '../infra/jobs.ts';
 import type { Limits } from '../infra/limits.ts';
 import type { Logger } from '../infra/log.ts';
 import type { Metrics } from '../infra/metrics.ts';
@@ -37,7 +36,6 @@ export interface ProtocolParts {
   db: Database;
   box: SecretBox;
   feed: ChangeFeed;
-  jobs: Jobs;
   limits: Limits;
   metrics: Metrics;
   view: View;
@@ -50,7 +48,7 @@ export interface ProtocolParts {
 }
 
 export async function createProtocol(parts: ProtocolParts) {
-  const { config, clock, log, db, box, feed, jobs, metrics, fetch, rootTenantId } = parts;
+  const { config, clock, log, db, box, feed, metrics, fetch, rootTenantId } = parts;
   const { audit, transact } = parts.audit;
   const { lifetimes } = config;
   const keyDeps: SigningKeyDeps = {
@@ -76,7 +74,7 @@ export async function createProtocol(parts: ProtocolParts) {
   const accounts = createAccounts({ db });
   const tokens = createTokenState({ db, keys, clock });
   const count = countInto(metrics);
-  const logout = createLogout({ clients, keys, clock, fetch, jobs, count });
+  const logout = createLogout({ clients, keys, clock, fetch, count });
   const failures = createFailureLimits(parts.limits);
   // One factor is all that there is yet: policy asks for no more, and no more can be reached.
   const assurance = { required: async () => ACR[0], reachable: async () => ACR[0] };
@@ -90,7 +88,7 @@ export async function createProtocol(parts: ProtocolParts) {
     },
     build(settings) {
       const provider = createProvider(
-        { db, clock, keys, clients, resources, accounts, assurance, pages, fetch, lifetimes, audit, box, logout, tokens, count, log },
+        { db, clock, keys, clients, resources, accounts, assurance, pages, fetch, lifetimes, audit, box, tokens, count, log },
         settings,
       );
       useFailureLimits(provider, failures);

@@ -39,6 +39,20 @@ const ADD_ALONE = { name: 'job-add', text: ADD((position) => `$${position}`) };
 const ADD_HERE = ADD(() => '?');
 
 const DEFAULT_ATTEMPTS = 12;
+
+/** Adds the jobs in the JSON array `parameter` within a larger statement, one row each; `gate` is what they wait for there. Refer to the rows, or nothing is added. */
+export const addJobsText = (parameter: string, gate: string): string =>
+  `select (graphile_worker.add_job(j.name, payload := j.payload, run_at := j.run_at, max_attempts := j.attempts, job_key := j.key)).id
+  from ${gate}, jsonb_to_recordset(${parameter}::jsonb) as j(name text, payload json, run_at timestamptz, attempts integer, key text)`;
+
+/** What `addJobsText` reads. */
+export const jobRow = ({ name, payload, runAt, key, maxAttempts = DEFAULT_ATTEMPTS }: Job): object => ({
+  name,
+  payload,
+  run_at: runAt,
+  attempts: maxAttempts,
+  key,
+});
 const STOP_WITHIN_MS = 10_000;
 
 export function createJobs(db: Database, log: Logger, options: { concurrency?: number; pollMs?: number; role?: string } = {}): Jobs {

@@ -7,7 +7,6 @@ import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import type { AuditEvent } from '../core/audit-event.ts';
 import { anonymousScope, type Scope } from '../core/scope.ts';
 import type { AuditLog } from '../features/audit/index.ts';
-import type { LogoutNotice } from '../features/sessions/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { recordOf } from './client-models.ts';
 import { answerUnavailable, type OutageDeps } from './outage.ts';
@@ -18,7 +17,6 @@ export interface AuditDeps extends OutageDeps {
   audit: AuditLog;
   /** The tenant of the issuer, where no client says another. */
   tenantId: string;
-  logout: { notify(ended: readonly LogoutNotice[]): Promise<void> };
   /** Counts answers: `token` by `grantType`, `introspection` by `active`, `userinfo`. The last two, where they succeed, are not audited. */
   count(name: string, labels: Record<string, string>): void;
 }
@@ -49,12 +47,6 @@ const IN_UNIT: readonly RegExp[] = [/^\/auth(\/|$)/, /^\/request$/, /^\/token\/r
 
 const collected = new WeakMap<object, Facts>();
 const audited = new WeakSet<object>();
-const logouts = new WeakMap<object, LogoutNotice[]>();
-
-/** Keeps a notice until the writes of its request are committed. */
-export function noteLogout(ctx: object, notice: LogoutNotice): void {
-  logouts.set(ctx, [...(logouts.get(ctx) ?? []), notice]);
-}
 
 function factsOf(ctx: object): Facts {
   let facts = collected.get(ctx);
@@ -135,9 +127,6 @@ async function record(ctx: Context, unit: Unit | undefined, deps: AuditDeps): Pr
   // Most answers to programs leave nothing behind.
   if (!event && !unit) return;
   const scope = protocol && scopeOf(protocol, deps.tenantId);
-  // Relying parties are told by jobs, queued before the session ends: told twice is better than never.
-  const ended = logouts.get(ctx);
-  if (unit && ended) await deps.logout.notify(ended);
   if (unit && !unit.isEmpty) {
     const events = [...unit.audit, ...(event ? [event] : [])];
     const won = await flush(deps.db, unit, scope ? await deps.audit.rows(scope, events) : []);

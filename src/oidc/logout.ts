@@ -2,10 +2,8 @@
 import { SignJWT } from 'jose';
 import { type Clock, epochSeconds } from '../core/clock.ts';
 import { newId } from '../core/ids.ts';
-import { queueNotice } from '../features/sessions/commands.ts';
 import type { LogoutNotice } from '../features/sessions/index.ts';
 import { SIGNING_ALGS } from '../features/signing-keys/index.ts';
-import type { Jobs } from '../infra/jobs.ts';
 import type { CachedClient } from './clients.ts';
 import type { Keys } from './keys.ts';
 
@@ -15,7 +13,6 @@ export interface LogoutDeps {
   clock: Clock;
   /** Guarded; bounded in time. */
   fetch: typeof globalThis.fetch;
-  jobs: Pick<Jobs, 'add'>;
   count?(name: string, labels: Record<string, string>): void;
 }
 
@@ -24,18 +21,12 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const LIFE_SECONDS = 120;
 
 export interface Logout {
-  /** Queues notices of sessions that have ended; each is delivered, or tried again, by itself. */
-  notify(ended: readonly LogoutNotice[]): Promise<void>;
   /** The handler of job `logout.notify`: throws to be tried again. */
   deliver(payload: unknown): Promise<void>;
 }
 
 export function createLogout(deps: LogoutDeps): Logout {
   return {
-    async notify(ended) {
-      for (const notice of ended) await queueNotice(deps, notice);
-    },
-
     async deliver(payload) {
       const notice = asNotice(payload);
       const client = await deps.clients.find(notice.clientId);

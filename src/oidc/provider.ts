@@ -1,9 +1,10 @@
 /** One issuer's provider, with everything attached that it needs: building it again and swapping the two forgets nothing. */
 import { type Client, type Configuration, Provider, type Session, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { AuditLog } from '../features/audit/index.ts';
+import { noticeJob } from '../features/sessions/commands.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import { createAdapter, savingSessions } from './adapter.ts';
-import { type AuditDeps, noteLogout, useAudit } from './audit.ts';
+import { type AuditDeps, useAudit } from './audit.ts';
 import { useClientCache } from './client-models.ts';
 import { type ConfigurationDeps, configure } from './configuration.ts';
 import { useFormPages } from './form-page.ts';
@@ -12,6 +13,7 @@ import { type OutageDeps, useOutage } from './outage.ts';
 import { storageKey } from './storage-key.ts';
 import { rememberOnce } from './store.ts';
 import { type GrantDeps, type GrantHandler, runGrant } from './tokens.ts';
+import { units } from './unit-of-work.ts';
 import { useUnknownPath } from './unknown-path.ts';
 
 export interface IssuerSettings {
@@ -116,13 +118,12 @@ function handSessionsOver(provider: Provider): void {
   };
 }
 
-/** Relying parties are told by jobs: a slow one keeps nobody waiting. */
+/** Relying parties are told by jobs, which exist when the session has ended, and only then: a slow one keeps nobody waiting. */
 function queueLogouts(provider: Provider): void {
   const prototype = provider.Client.prototype as Client & { backchannelLogout(userId: string, sid: string): Promise<void> };
   if (typeof prototype.backchannelLogout !== 'function') throw new Error('oidc-provider no longer sends logout tokens through the client');
   prototype.backchannelLogout = async function (this: Client, userId, sid) {
-    const ctx = Provider.ctx;
-    if (ctx) noteLogout(ctx, { issuer: provider.issuer, clientId: this.clientId, userId, sid });
+    units.getStore()?.jobs.push(noticeJob({ issuer: provider.issuer, clientId: this.clientId, userId, sid }));
   };
 }
 

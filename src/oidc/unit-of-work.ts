@@ -4,6 +4,7 @@ import type { AdapterPayload } from 'oidc-provider';
 import type { AuditEvent } from '../core/audit-event.ts';
 import type { AuditRow } from '../features/audit/index.ts';
 import { auditInsertText } from '../features/audit/store.ts';
+import { addJobsText, type Job, jobRow } from '../infra/jobs.ts';
 import type { Database } from '../infra/postgres.ts';
 
 export interface ObjectRow {
@@ -66,6 +67,8 @@ export class Unit {
   readonly sessions = new Map<string, SessionRow>();
   readonly deletions: Deletion[] = [];
   readonly audit: AuditEvent[] = [];
+  /** What is to happen once all of this is committed. */
+  readonly jobs: Job[] = [];
   /** The compare-and-set that decides whether anything of this unit happens. */
   consume: { model: string; id: string } | undefined;
   /** What a repetition of this request is to be answered with. */
@@ -82,7 +85,8 @@ export class Unit {
   }
 
   get isEmpty(): boolean {
-    return !this.consume && !this.objects.size && !this.tokens.size && !this.grants.size && !this.sessions.size && !this.deletions.length;
+    const written = this.objects.size + this.tokens.size + this.grants.size + this.sessions.size + this.deletions.length + this.jobs.length;
+    return !this.consume && written === 0;
   }
 }
 
@@ -94,6 +98,7 @@ export const SESSION_HANDOVER_SECONDS = 10;
 
 // Grants are locked before what hangs on them, and before sessions, in flushes and in deletions alike: the other order deadlocked in 5 % of such
 // races. Where the session ended meanwhile, neither it nor what would hang on it is written: nothing outlives what it was given in.
+// Jobs come after the sessions, as in every other end of one: their keys are locked too.
 const FLUSH = `
 with held as materialized (
   select id from oidc_grants where id = (select grant_id from oidc_objects where model = $1 and id = $2) for key share),
@@ -113,7 +118,8 @@ gone_tokens_of_grant as (
   delete from oidc_access_tokens t using deletion d where (select count(*) from locked) >= 0 and d.kind = 'of-grant' and t.model = d.model and t.grant_id = d.id),
 gone_grants as (delete from oidc_grants g using deletion d, locked l where d.kind = 'grant' and g.id = d.id and l.id = g.id),
 gone_sessions as (
-  delete from oidc_sessions s where s.uid in (select x.uid from oidc_sessions x join deletion d on d.kind = 'session' and x.id = d.id)),
+  delete from oidc_sessions s where (select count(*) from locked) >= 0
+    and s.uid in (select x.uid from oidc_sessions x join deletion d on d.kind = 'session' and x.id = d.id) returning 1),
 session as materialized (
   select r.* from go, jsonb_to_recordset($9) as r(id text, uid text, user_id uuid, sids text[], payload jsonb, sealed text, expires_at timestamptz, known boolean, replaces text)),
 putting as materialized (
@@ -146,8 +152,10 @@ put_sessions as (
         select * from jsonb_each(s.payload -> 'authorizations') union all select * from jsonb_each(excluded.payload -> 'authorizations')) m), '{}')),
     sealed = coalesce(excluded.sealed, s.sealed), seen_at = clock_timestamp(),
     expires_at = case when s.expires_at < clock_timestamp() + make_interval(secs => $11) then s.expires_at else excluded.expires_at end),
-put_audit as (${auditInsertText('$10', 'go')})
-select exists (select 1 from go) as won`;
+put_audit as (${auditInsertText('$10', 'go')}),
+in_order as (select 1 from go where (select count(*) from gone_sessions) + (select count(*) from alive) >= 0),
+added as materialized (${addJobsText('$12', 'in_order')})
+select exists (select 1 from go) as won, (select count(id) from added) as jobs`;
 
 /**
  * Commits the unit in one round trip. False: another request consumed first, and nothing of this unit was written.
@@ -167,6 +175,7 @@ export async function flush(db: Database, unit: Unit, auditRows: readonly AuditR
     json(unit.sessions.values()),
     json(auditRows),
     SESSION_HANDOVER_SECONDS,
+    json(unit.jobs.map(jobRow)),
   ]);
   return rows[0]?.won === true;
 }

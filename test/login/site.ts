@@ -103,7 +103,6 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
       accounts,
       assurance: { required: async () => 'urn:gatehouse:acr:1fa', reachable: async () => 'urn:gatehouse:acr:1fa' },
       tokens: createTokenState({ db, keys: { publicJwks: () => ({ keys: [] }) }, clock }),
-      logout: { notify: async () => {} },
       pages: {
         error: (ctx, page) => void Object.assign(ctx, { status: page.status, body: `${page.error} ${page.description}` }),
         logout: (ctx) => void Object.assign(ctx, { body: 'sign out?' }),

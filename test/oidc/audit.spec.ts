@@ -168,6 +168,32 @@ describe('the audit of the protocol', () => {
     assert.deepEqual([done.type, done.actor_id], ['session.ended', issuer.userId]);
   });
 
+  it('tells relying parties of a sign-out that was recorded, each once, and nobody of one that could not be', async () => {
+    for (const id of ['told-a', 'told-b']) await issuer.addClient(id, { backchannel_logout_uri: `https://${id}.test/bcl` });
+    const browser = new Browser(issuer.url);
+    for (const id of ['told-a', 'told-b', 'app']) await authorize(issuer, id, {}, browser);
+    const page = await (await browser.request('/session/end')).text();
+    const confirm = { xsrf: /name="xsrf" value="([^"]+)"/.exec(page)?.[1] ?? '', logout: 'yes' };
+    await issuer.notices();
+    await issuer.owner.query(`alter table audit_events add constraint broken check (type <> 'session.ended') not valid`);
+    assert.equal((await browser.clone().post('/session/end/confirm', confirm)).status, 503);
+    await issuer.owner.query('alter table audit_events drop constraint broken');
+    issuer.state.errors.length = 0;
+    assert.deepEqual(await issuer.notices(), []);
+    const statements = await issuer.counted(async () => {
+      assert.equal((await browser.post('/session/end/confirm', confirm)).status, 303);
+    });
+    assert.ok(statements <= 6, `${statements} statements`);
+    const told = await issuer.notices();
+    assert.deepEqual(
+      told.map(({ clientId, userId }) => [clientId, userId]),
+      [
+        ['told-a', issuer.userId],
+        ['told-b', issuer.userId],
+      ],
+    );
+  });
+
   it('calls a session that somebody would rather keep kept, not ended', async () => {
     const browser = new Browser(issuer.url);
     await authorize(issuer, 'app', {}, browser);

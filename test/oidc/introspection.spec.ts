@@ -110,7 +110,7 @@ describe('introspection and revocation', () => {
       ['openid offline_access api:read', true],
     ] as const) {
       const { access, browser, claims } = await signIn(scope);
-      issuer.state.notices.length = 0;
+      await issuer.notices();
       const stolen = browser.clone();
       const page = await (await browser.request('/session/end')).text();
       const xsrf = /name="xsrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
@@ -121,7 +121,7 @@ describe('introspection and revocation', () => {
         rows.map(({ type, actor_id }) => [type, actor_id]),
         [['session.ended', issuer.userId]],
       );
-      assert.deepEqual(issuer.state.notices, [{ issuer: issuer.url, clientId: 'app', userId: issuer.userId, sid: claims['sid'] }]);
+      assert.deepEqual(await issuer.notices(), [{ issuer: issuer.url, clientId: 'app', userId: issuer.userId, sid: claims['sid'] }]);
       assert.equal(await active(access), expected, scope);
       assert.equal(browser.cookie('gatehouse'), undefined);
       const { location } = await stolen.go(

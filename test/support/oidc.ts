@@ -10,7 +10,7 @@ import pino from 'pino';
 import { systemClock } from '#src/core/clock.ts';
 import { newId } from '#src/core/ids.ts';
 import { currentRequest } from '#src/core/scope.ts';
-import type { AuditLog } from '#src/features/audit/index.ts';
+import type { AuditLog, Transact } from '#src/features/audit/index.ts';
 import { createAudit } from '#src/features/audit/record.ts';
 import { hashSecret } from '#src/features/clients/secrets.ts';
 import type { LogoutNotice } from '#src/features/sessions/index.ts';
@@ -58,6 +58,7 @@ export interface TestIssuer {
   owner: pg.Pool;
   provider: Provider;
   audit: AuditLog;
+  transact: Transact;
   tenantId: string;
   userId: string;
   state: TestState;
@@ -69,6 +70,8 @@ export interface TestIssuer {
   get(path: string, headers?: Record<string, string>): Promise<Answer>;
   /** The rows that were written meanwhile, oldest first. */
   audited(act: () => Promise<unknown>): Promise<AuditedRow[]>;
+  /** The relying parties that are to hear of a logout, forgotten once they are read. */
+  notices(): Promise<LogoutNotice[]>;
   /** How many statements the server sent meanwhile. */
   counted(act: () => Promise<unknown>): Promise<number>;
   close(): Promise<void>;
@@ -84,7 +87,6 @@ export interface TestState {
   seen: string[];
   login: LoginPage;
   errors: unknown[];
-  notices: LogoutNotice[];
   counts: string[];
 }
 
@@ -165,7 +167,7 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
   const log = pino({ level: 'silent' });
   const box = createSecretBox([Buffer.alloc(32, 7)]);
   const feed = await createChangeFeed(plain, { intervalMs: 60_000, maxAgeMs: 600_000 });
-  const { audit } = createAudit({ db, box, clock: systemClock, jobs: { add: async () => {} }, log });
+  const { audit, transact } = createAudit({ db, box, clock: systemClock, jobs: { add: async () => {} }, log });
   keys ??= signingKeys();
   const jwks = await keys;
   const jwkSet = { keys: jwks.map(publicPart) };
@@ -195,7 +197,6 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
     seen: [],
     login: agreeing,
     errors: [],
-    notices: [],
     counts: [],
   };
   const interactions = createInteractions({ providerOf: () => provider, db, audit, clock: systemClock });
@@ -227,7 +228,6 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
     accounts: createAccounts({ db }),
     assurance: { required: async () => state.required, reachable: async () => state.reachable },
     tokens: createTokenState({ db, keys: { publicJwks: () => jwkSet }, clock: systemClock }),
-    logout: { notify: async (ended) => void state.notices.push(...ended) },
     pages: {
       error(ctx, page: ProtocolErrorPage) {
         ctx.type = 'html';
@@ -312,6 +312,7 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
     db,
     owner,
     audit,
+    transact,
     get provider() {
       return provider;
     },
@@ -353,6 +354,11 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
         [before.map(({ id }) => id)],
       );
       return rows;
+    },
+    async notices() {
+      const { rows } = await owner.query<{ payload: LogoutNotice }>(`delete from graphile_worker._private_jobs where task_id =
+        (select id from graphile_worker._private_tasks where identifier = 'logout.notify') returning payload`);
+      return rows.map(({ payload }) => payload).sort((a, b) => a.clientId.localeCompare(b.clientId));
     },
     async counted(act) {
       const before = plain.statements.count;

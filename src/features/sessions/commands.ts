@@ -1,5 +1,5 @@
 import type { Scope } from '../../core/scope.ts';
-import type { Jobs } from '../../infra/jobs.ts';
+import type { Job, Jobs } from '../../infra/jobs.ts';
 import type { Sql } from '../../infra/postgres.ts';
 import type { Transact } from '../audit/index.ts';
 import { type LogoutNotice, NOTIFY_JOB, type SessionRecord } from './index.ts';
@@ -81,8 +81,13 @@ export async function endAccess(
 }
 
 /** Takes back what a client, or every client, holds of a person, and forgets that the person agreed to it. */
-export async function withdrawGrants(deps: SessionCommandDeps, scope: Scope, userId: string, clientId?: string): Promise<number> {
-  return deps.transact(scope, async ({ sql, record }) => {
+export async function withdrawGrants(
+  { transact }: Pick<SessionCommandDeps, 'transact'>,
+  scope: Scope,
+  userId: string,
+  clientId?: string,
+): Promise<number> {
+  return transact(scope, async ({ sql, record }) => {
     await lockGrantsOf(sql, userId);
     const grants = await deleteGrantsOf(sql, userId, clientId);
     const consents = await deleteConsents(sql, userId, clientId);
@@ -110,13 +115,17 @@ async function endIn(
   );
   await deleteGrants(sql, keys);
   for (const { issuer, clients } of records)
-    for (const { clientId, sid } of clients) if (sid !== '') await queueNotice(deps, { issuer, clientId, userId, sid }, sql);
+    for (const { clientId, sid } of clients) if (sid !== '') await deps.jobs.add(noticeJob({ issuer, clientId, userId, sid }), sql);
   return records;
 }
 
 /** One job a relying party: a slow one holds up nobody. */
-export const queueNotice = (deps: { jobs: Pick<Jobs, 'add'> }, notice: LogoutNotice, sql?: Sql): Promise<void> =>
-  deps.jobs.add({ name: NOTIFY_JOB, payload: notice, maxAttempts: 8, key: `${NOTIFY_JOB}:${notice.clientId}:${notice.sid}` }, sql);
+export const noticeJob = (notice: LogoutNotice): Job => ({
+  name: NOTIFY_JOB,
+  payload: notice,
+  maxAttempts: 8,
+  key: `${NOTIFY_JOB}:${notice.clientId}:${notice.sid}`,
+});
 
 /** The keys of the grants that the rows of one session name. */
 function grantsOf(keyring: Keyring, rows: readonly SessionRow[]): Set<string> {
