@@ -1,4 +1,3 @@
-import { forbidden } from './errors.ts';
 import type { Scope } from './scope.ts';
 
 /** The catalogue of management permissions; they are the scopes of the resource `ISSUER/api`. */
@@ -31,8 +30,3 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
 
 /** Whether whoever acts may do `permission` here. The one question all of our own code asks; the policy engine answers it later. */
 export const can = (scope: Scope, permission: string): boolean => scope.permissions.has(permission);
-
-/** Throws 403 `permission.missing` where `can` says no. */
-export function checkPermission(scope: Scope, permission: string): void {
-  if (!can(scope, permission)) throw forbidden(permission);
-}

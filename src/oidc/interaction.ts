@@ -3,13 +3,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errors, type Grant, type InteractionResults, type Provider } from 'oidc-provider';
 import type { AuditEvent } from '../core/audit-event.ts';
 import { type Clock, epochSeconds } from '../core/clock.ts';
-import { AppError, notFound } from '../core/errors.ts';
+import { AppError } from '../core/errors.ts';
 import { anonymousScope, type Scope } from '../core/scope.ts';
 import type { AuditLog } from '../features/audit/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { recordOf } from './client-models.ts';
 import { type ClientSummary, summaryOf } from './configuration.ts';
-import { type Agreement, saveConsent, withdrawConsent } from './store.ts';
+import { type Agreement, saveConsent } from './store.ts';
 import { flush, Unit, units } from './unit-of-work.ts';
 
 export interface Interaction {
@@ -128,23 +128,6 @@ export function createInteractions(deps: InteractionsDeps): Interactions {
 
     refuse: (req, res, error, description) => finish(req, res, { error, ...(description ? { error_description: description } : {}) }),
   };
-}
-
-/** Withdraws what a person agreed to for a client, and ends every token that rests on it. Throws 404 where there is nothing. */
-export async function withdrawAgreement(
-  deps: Pick<InteractionsDeps, 'db' | 'audit'>,
-  scope: Scope,
-  input: { userId: string; clientId: string },
-): Promise<void> {
-  const { agreed, grants } = await withdrawConsent(deps.db, input.userId, input.clientId);
-  if (!agreed && grants === 0) throw notFound('grant');
-  await deps.audit.append(scope, {
-    type: 'consent.withdrawn',
-    outcome: 'success',
-    target: { type: 'client', id: input.clientId },
-    personId: input.userId,
-    data: { grants },
-  });
 }
 
 const expired = (cause?: unknown): AppError => new AppError('interaction.expired', 400, 'This sign-in has expired', { cause });

@@ -7,7 +7,6 @@ import { type Agreement, findConsent } from './store.ts';
 
 /** Weakest first. */
 export const ACR = ['urn:gatehouse:acr:1fa', 'urn:gatehouse:acr:2fa', 'phr'] as const;
-export type Acr = (typeof ACR)[number];
 
 const ORDER: readonly string[] = ACR;
 const rank = (acr: string | undefined): number => (acr === undefined ? -1 : ORDER.indexOf(acr));

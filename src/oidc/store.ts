@@ -152,16 +152,6 @@ export async function saveConsent(db: Database, userId: string, clientId: string
   await db.query({ name: 'oidc-consent-save', text }, [userId, clientId, agreed.scope, JSON.stringify(agreed.resources), agreed.claims]);
 }
 
-/** Forgets the consent and ends every token that rests on it, offline ones too. */
-export async function withdrawConsent(db: Database, userId: string, clientId: string): Promise<{ agreed: boolean; grants: number }> {
-  const text = `with consent as (delete from consents where user_id = $1 and client_id = $2 returning 1),
-    locked as materialized (select id from oidc_grants where user_id = $1 and client_id = $2 order by id for update),
-    gone as (delete from oidc_grants g using locked l where g.id = l.id returning 1)
-    select exists (select from consent) as agreed, (select count(*)::int from gone) as grants`;
-  const [row] = await db.query<{ agreed: boolean; grants: number }>({ name: 'oidc-consent-withdraw', text }, [userId, clientId]);
-  return row ?? { agreed: false, grants: 0 };
-}
-
 export interface PersonRow {
   id: string;
   home_tenant_id: string;

@@ -27,14 +27,8 @@ export interface AccessTokenClaims extends JWTPayload {
 }
 
 export interface TokenState {
-  /**
-   * The claims, where signature, type, issuer, time and, if asked for, audience are right; else undefined. Says nothing of what became of it since.
-   * `ignoreExpiry` is for logout only.
-   */
-  verifyAccessToken(
-    token: string,
-    options: { issuer: string; audience?: string; ignoreExpiry?: boolean },
-  ): Promise<AccessTokenClaims | undefined>;
+  /** The claims, where signature, type, issuer, time and, if asked for, audience are right; else undefined. Says nothing of what became of it since. */
+  verifyAccessToken(token: string, options: { issuer: string; audience?: string }): Promise<AccessTokenClaims | undefined>;
   /** What the database knows of it, where it is alive; undefined where its session, grant, person, client or tenant is gone. One statement. */
   findState(claims: JWTPayload): Promise<TokenStateRow | undefined>;
   isAlive(claims: JWTPayload): Promise<boolean>;
@@ -79,7 +73,7 @@ export function createTokenState({ db, keys, clock }: { db: Database; keys: Pick
   }
 
   return {
-    async verifyAccessToken(token, { issuer, audience, ignoreExpiry = false }) {
+    async verifyAccessToken(token, { issuer, audience }) {
       if (token.length > MAX_LENGTH) return undefined;
       try {
         const { payload } = await jwtVerify(token, keySet(), {
@@ -87,7 +81,7 @@ export function createTokenState({ db, keys, clock }: { db: Database; keys: Pick
           typ: 'at+jwt',
           algorithms: SIGNATURE_ALGS,
           requiredClaims: ['jti', 'client_id', 'aud', 'exp', 'sub'],
-          currentDate: ignoreExpiry ? new Date(0) : clock.now(),
+          currentDate: clock.now(),
           ...(audience === undefined ? {} : { audience }),
         });
         return asClaims(payload);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt, type JWTPayload } from 'jose';
 import { systemScope } from '#src/core/scope.ts';
-import { withdrawAgreement } from '#src/oidc/interaction.ts';
+import { withdrawGrants } from '#src/features/sessions/commands.ts';
 import { ACR } from '#src/oidc/policy.ts';
 import { Browser } from '#test/support/browser.ts';
 import { type Answer, API, authorization, basic, type Form, PUBLIC, startIssuer, type TestIssuer } from '#test/support/oidc.ts';
@@ -108,12 +108,7 @@ describe('prompts', () => {
     const { tokens } = await walk(fresh(), 'third', { scope: 'openid offline_access api:read', prompt: 'consent', resource: API });
     const active = async () => (await issuer.post('/token/introspection', { token: tokens.access_token }, basic('third'))).body['active'];
     assert.equal(await active(), true);
-    const auditRows = await issuer.audited(() =>
-      withdrawAgreement({ db: issuer.db, audit: issuer.audit }, systemScope(issuer.tenantId, 'test'), {
-        userId: issuer.userId,
-        clientId: 'third',
-      }),
-    );
+    const auditRows = await issuer.audited(() => withdrawGrants(issuer, systemScope(issuer.tenantId, 'test'), issuer.userId, 'third'));
     assert.deepEqual(
       auditRows.map(({ type }) => type),
       ['consent.withdrawn'],

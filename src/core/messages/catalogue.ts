@@ -10,9 +10,6 @@ export type Messages = Readonly<Record<MessageKey, string | ({ other: string } &
 const CATALOGUES: Readonly<Record<string, Messages>> = { en };
 export const DEFAULT_LOCALE = 'en';
 
-/** The languages there are texts in, as BCP 47 tags. */
-export const LOCALES: readonly string[] = Object.freeze(Object.keys(CATALOGUES));
-
 export const isMessageKey = (text: string): text is MessageKey => Object.hasOwn(en, text);
 
 /**

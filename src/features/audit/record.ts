@@ -23,8 +23,6 @@ export interface AuditDeps {
 export interface Audit {
   audit: AuditLog;
   transact: Transact;
-  /** The box of a person, to seal what other slices know of their address and device; undefined once they are erased. */
-  personKey(userId: string, sql?: Sql): Promise<SecretBox | undefined>;
   /** Address, device and note of a stored event; empty once the person is erased. */
   openPersonal(row: { id: string; person_id: string | null; sealed: Buffer | null }): Promise<PersonalData>;
   /** Destroys a person's key with the transaction: erasure. */
@@ -80,7 +78,6 @@ export function createAudit(deps: AuditDeps): Audit {
   return {
     audit,
     transact,
-    personKey: keys.get,
     forget: keys.forget,
     drop: keys.drop,
     async openPersonal({ id, person_id: personId, sealed }) {

@@ -27,11 +27,3 @@ export async function savePassword(sql: Sql, userId: string, data: PasswordData,
   );
   return rows.length === 1;
 }
-
-/** Takes the password away. Answers whether there was one. */
-export async function deletePassword(sql: Sql, userId: string): Promise<boolean> {
-  const { rows } = await sql.raw<{ rows: unknown[] }>(`delete from credentials where user_id = ? and type = 'password' returning id`, [
-    userId,
-  ]);
-  return rows.length === 1;
-}

@@ -3,7 +3,7 @@ import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { SessionRecord } from './index.ts';
 import { type Keyring, recordsOf } from './records.ts';
-import { findGrantsOf, findHomeTenant, findSessionByName, findSessionByUid, findSessionsOf, type GrantRow } from './store.ts';
+import { findGrantsOf, findHomeTenant, findSessionByName, findSessionsOf, type GrantRow } from './store.ts';
 
 export interface SessionQueryDeps extends Keyring {
   db: Database;
@@ -21,12 +21,6 @@ export async function listSessions(deps: SessionQueryDeps, userId: string): Prom
 export async function findSession(deps: SessionQueryDeps, name: string): Promise<SessionRecord | undefined> {
   if (!/^[A-Za-z0-9_.~:-]{1,256}$/.test(name)) return undefined;
   const row = await findSessionByName(deps.db, name);
-  return row && recordsOf(deps, [row]);
-}
-
-/** By the session's id alone. */
-export async function findSessionById(deps: SessionQueryDeps, id: string): Promise<SessionRecord | undefined> {
-  const row = await findSessionByUid(deps.db, id);
   return row && recordsOf(deps, [row]);
 }
 

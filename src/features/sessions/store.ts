@@ -42,16 +42,12 @@ const sessionsWhere = (condition: string): string => `
 
 const OF_USER = { name: 'sessions-of-user', text: sessionsWhere('n.user_id = $1') };
 const BY_NAME = { name: 'session-by-name', text: sessionsWhere('(n.uid = $1 or n.sids @> array[$1])') };
-const BY_UID = { name: 'session-by-uid', text: sessionsWhere('n.uid = $1') };
 
 export const findSessionsOf = (db: Database, userId: string): Promise<SessionRow[]> => db.query<SessionRow>(OF_USER, [userId]);
 
 /** By the session's own id, or by a `sid` that a client's tokens carry. */
 export const findSessionByName = async (db: Database, name: string): Promise<SessionRow | undefined> =>
   (await db.query<SessionRow>(BY_NAME, [name]))[0];
-
-export const findSessionByUid = async (db: Database, uid: string): Promise<SessionRow | undefined> =>
-  (await db.query<SessionRow>(BY_UID, [uid]))[0];
 
 /** Deletes the sessions and answers what they had been given. Grants are to be locked before, see `lockGrantsOf`. */
 export async function deleteSessions(sql: Sql, uids: readonly string[]): Promise<SessionRow[]> {

@@ -1,3 +1,3 @@
 export type { NewUser, UserDeps } from './commands.ts';
 export type { UserView } from './schema.ts';
-export type { PersonWithPassword, UserRow } from './store.ts';
+export type { UserRow } from './store.ts';

@@ -3,8 +3,8 @@ import { isId } from '../../core/ids.ts';
 import { type Page, type PageRequest, pageOf, readCursor } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
-import { emailKey, keysOf, usernameKey } from './names.ts';
-import { findByKeys, findForToken, findUser, listUsers, type PersonWithPassword, type UserForToken, type UserRow } from './store.ts';
+import { emailKey, usernameKey } from './names.ts';
+import { findUser, listUsers, type UserRow } from './store.ts';
 
 export interface UserQueryDeps {
   db: Database;
@@ -55,11 +55,3 @@ function beginningOf(text: string): { key: string; spellings: string[] } {
 
 const isPosition = (text: string): boolean =>
   text.length < 40 && !Number.isNaN(Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')));
-
-/** Who signs in with this user name, address or number, with password and key: one statement, whether somebody is found or not. */
-export const findUserByLogin = ({ db }: UserQueryDeps, login: string): Promise<PersonWithPassword | undefined> =>
-  findByKeys(db, keysOf(login));
-
-/** A person with memberships and sealed key, for tokens and claims: one statement. */
-export const findUserForToken = (db: Database, id: string): Promise<UserForToken | undefined> =>
-  isId(id) ? findForToken(db, id) : Promise.resolve(undefined);

@@ -1,5 +1,4 @@
-import type { Database, Sql } from '../../infra/postgres.ts';
-import type { Keys } from './names.ts';
+import type { Sql } from '../../infra/postgres.ts';
 
 export type AttributeValue = string | number | boolean | (string | number | boolean)[];
 
@@ -159,44 +158,6 @@ export async function hasOtherAdministrator(sql: Sql, tenantId: string, userId: 
 export async function isRootTenant(sql: Sql, tenantId: string): Promise<boolean> {
   const { rows } = await sql.raw<{ rows: unknown[] }>(`select from tenants where id = ? and type = 'root'`, [tenantId]);
   return rows.length === 1;
-}
-
-export interface PersonWithPassword extends UserRow {
-  /** What is stored of the password; null where there is none. Parse it with the credentials slice. */
-  password: unknown;
-  person_key: Buffer | null;
-}
-
-const FIND_BY_LOGIN = {
-  name: 'users-by-login',
-  text: `select u.*, c.data as password, k.sealed as person_key
-    from users u
-    left join credentials c on c.user_id = u.id and c.type = 'password'
-    left join person_keys k on k.user_id = u.id
-    where u.id in (select id from users where email_key = $1 union select id from users where username_key = $2 union select id from users where phone = $3)
-    limit 1`,
-};
-
-/** The person of one of these keys with password and key: one statement. The keys of a login are of different shapes, so at most one person has one. */
-export async function findByKeys(db: Database, keys: Keys): Promise<PersonWithPassword | undefined> {
-  return (await db.query<PersonWithPassword>(FIND_BY_LOGIN, [keys.email, keys.username, keys.phone]))[0];
-}
-
-export interface UserForToken extends UserRow {
-  memberships: Membership[];
-  person_key: Buffer | null;
-}
-
-const FIND_FOR_TOKEN = {
-  name: 'users-for-token',
-  text: `select u.*, k.sealed as person_key,
-      coalesce((select jsonb_agg(to_jsonb(m)) from memberships_of(u.id) m), '[]') as memberships
-    from users u left join person_keys k on k.user_id = u.id where u.id = $1`,
-};
-
-/** A person with all memberships and the sealed key: one statement. */
-export async function findForToken(db: Database, id: string): Promise<UserForToken | undefined> {
-  return (await db.query<UserForToken>(FIND_FOR_TOKEN, [id]))[0];
 }
 
 /** A person, whichever tenant asks: for themselves only. */

@@ -5,6 +5,7 @@ import { systemClock } from '#src/core/clock.ts';
 import { AppError } from '#src/core/errors.ts';
 import { newId } from '#src/core/ids.ts';
 import type { Scope } from '#src/core/scope.ts';
+import { createPersonKeys } from '#src/features/audit/person-keys.ts';
 import { type Audit, createAudit } from '#src/features/audit/record.ts';
 import { listEvents, type StoredEvent } from '#src/features/audit/store.ts';
 import { createJobs } from '#src/infra/jobs.ts';
@@ -169,8 +170,8 @@ describe('audit', () => {
 
   it('makes one key a person, also when many requests need it at once', async () => {
     const userId = newId();
-    const [one, two] = [open(), open()];
-    const boxes = await Promise.all(Array.from({ length: 10 }, (_, n) => (n % 2 ? one : two).personKey(userId)));
+    const [one, two] = [createPersonKeys({ db, box }), createPersonKeys({ db, box })];
+    const boxes = await Promise.all(Array.from({ length: 10 }, (_, n) => (n % 2 ? one : two).get(userId)));
     const sealed = boxes[0]!.seal('x', 'y');
     for (const each of boxes) assert.equal(each!.open(sealed, 'y').toString(), 'x');
     assert.equal((await owner.query('select 1 from person_keys where user_id = $1', [userId])).rowCount, 1);
@@ -223,6 +224,6 @@ describe('audit', () => {
       assert.deepEqual(await audit.openPersonal(each), {});
       assert.deepEqual(await other.openPersonal(each), {});
     }
-    assert.equal(await audit.personKey(userId), undefined);
+    assert.equal(await createPersonKeys({ db, box }).get(userId), undefined);
   });
 });
