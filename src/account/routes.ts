@@ -1,12 +1,12 @@
 /** `/account`: a person's own page, for whoever is signed in in this browser. */
 import { randomBytes } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
-import { AppError } from '../core/errors.ts';
 import { pickLocale } from '../core/messages/catalogue.ts';
 import { currentRequest, type Scope } from '../core/scope.ts';
 import { endSessions, type SessionCommandDeps, withdrawGrants } from '../features/sessions/commands.ts';
 import { listSessions, type SessionQueryDeps } from '../features/sessions/queries.ts';
 import type { Csrf } from '../http/csrf.ts';
+import { pageRouter, servePages } from '../http/page-router.ts';
 import type { PageBase } from '../http/pages.ts';
 import { readForm } from '../http/read-body.ts';
 import { showCommonPage, type View } from '../http/view.ts';
@@ -36,32 +36,26 @@ interface Visit {
 
 type Handler = (deps: AccountRoutesDeps, visit: Visit) => Promise<void>;
 
-const ROUTES: Readonly<Record<string, Handler>> = {
-  'GET /account': (deps, visit) => overview(deps, visit),
-  'POST /account': decide,
-  'GET /account/password': passwordForm,
-  'POST /account/password': changePassword,
-  'GET /account/sign-out': signOutForm,
-  'POST /account/sign-out': signOut,
-};
-const PATHS = new Set(Object.keys(ROUTES).map((route) => route.split(' ')[1]));
-
 /** Answers `/account` and what is below; lets other paths pass. */
 export function accountRoutes(deps: AccountRoutesDeps): Middleware {
-  return async (ctx, next) => {
-    if (!PATHS.has(ctx.path)) return next();
-    const handle = ROUTES[`${ctx.method === 'HEAD' ? 'GET' : ctx.method} ${ctx.path}`];
-    if (!handle) {
-      ctx.set('allow', 'GET, HEAD, POST');
-      throw new AppError('method.not_allowed', 405, 'This method is not known here');
-    }
-    ctx.set('cache-control', 'no-store');
-    const visit = await arrive(deps, ctx);
-    if (!visit) return startSignIn(deps, ctx);
-    // Back from the sign-in: the code is not needed, the session is there.
-    if (ctx.method !== 'POST' && (ctx.query['code'] !== undefined || ctx.query['error'] !== undefined)) return seeOther(ctx, ctx.path);
-    return handle(deps, visit);
-  };
+  const visited = (handle: Handler) => (ctx: Context) => visitedBy(deps, ctx, handle);
+  const router = pageRouter()
+    .get('/account', visited(overview))
+    .post('/account', visited(decide))
+    .get('/account/password', visited(passwordForm))
+    .post('/account/password', visited(changePassword))
+    .get('/account/sign-out', visited(signOutForm))
+    .post('/account/sign-out', visited(signOut));
+  return servePages(router);
+}
+
+async function visitedBy(deps: AccountRoutesDeps, ctx: Context, handle: Handler): Promise<void> {
+  ctx.set('cache-control', 'no-store');
+  const visit = await arrive(deps, ctx);
+  if (!visit) return startSignIn(deps, ctx);
+  // Back from the sign-in: the code is not needed, the session is there.
+  if (ctx.method !== 'POST' && (ctx.query['code'] !== undefined || ctx.query['error'] !== undefined)) return seeOther(ctx, ctx.path);
+  return handle(deps, visit);
 }
 
 async function arrive(deps: AccountRoutesDeps, ctx: Context): Promise<Visit | undefined> {

@@ -1,10 +1,10 @@
+import type { Router } from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import type { Clock } from '../core/clock.ts';
-import { AppError } from '../core/errors.ts';
 import { newSecret } from '../core/ids.ts';
 import type { Note } from '../core/messages/catalogue.ts';
 import type { Csrf } from '../http/csrf.ts';
-import { isBelow } from '../http/gate.ts';
+import { pageRouter, servePages } from '../http/page-router.ts';
 import { readForm } from '../http/read-body.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import { DEMO_APPS, type DemoApp } from './apps.ts';
@@ -24,25 +24,16 @@ export interface DemoDeps {
 const FLOW_SECONDS = 600;
 const SESSION_SECONDS = 28_800;
 
-type Step = (ctx: Context) => Promise<void>;
-
 /** Koa middleware for `/demo` and what is below it: two small relying parties that sign in here. Passes on every other path. */
 export function createDemo(deps: DemoDeps): Middleware {
-  const steps = new Map(DEMO_APPS.flatMap((app, index) => stepsOf(deps, app, DEMO_APPS[1 - index] ?? app)));
-  return async (ctx, next) => {
-    if (!isBelow(ctx.path, ['/demo'])) return next();
-    const method = ctx.method === 'HEAD' ? 'GET' : ctx.method;
-    const step = steps.get(`${method} ${ctx.path}`);
-    if (step) return step(ctx);
-    const other = method === 'GET' ? 'POST' : 'GET';
-    if (steps.has(`${other} ${ctx.path}`))
-      throw new AppError('method.not_allowed', 405, 'This method is not known here', {
-        headers: { allow: other === 'GET' ? 'GET, HEAD' : 'POST' },
-      });
-  };
+  const router = pageRouter();
+  DEMO_APPS.forEach((app, index) => {
+    addSteps(router, deps, app, DEMO_APPS[1 - index] ?? app);
+  });
+  return servePages(router);
 }
 
-function stepsOf(deps: DemoDeps, app: DemoApp, other: DemoApp): [string, Step][] {
+function addSteps(router: Router, deps: DemoDeps, app: DemoApp, other: DemoApp): void {
   const { issuer, csrf, view } = deps;
   const party: RelyingParty = createRelyingParty(issuer, app);
   const cookie = { path: app.path, secure: issuer.startsWith('https:') };
@@ -97,19 +88,17 @@ function stepsOf(deps: DemoDeps, app: DemoApp, other: DemoApp): [string, Step][]
     ctx.redirect(url);
   };
 
-  const steps: Record<string, Step> = {
-    'GET ': async (ctx) => {
+  router
+    .get(app.path, async (ctx) => {
       const session = sessions.read(ctx);
       show(ctx, session ? { session } : {});
-    },
-
-    'GET /sign-in': async (ctx) => {
+    })
+    .get(`${app.path}/sign-in`, async (ctx) => {
       const { url, flow } = await party.begin();
       flows.write(ctx, flow);
       leave(ctx, url);
-    },
-
-    'GET /callback': async (ctx) => {
+    })
+    .get(`${app.path}/callback`, async (ctx) => {
       const flow = flows.read(ctx);
       const callback = new URL(ctx.url, issuer);
       // Not the browser that began, or a page that was left open: nobody is signed in by an answer they did not ask for.
@@ -121,9 +110,8 @@ function stepsOf(deps: DemoDeps, app: DemoApp, other: DemoApp): [string, Step][]
       if (!userinfo) return show(ctx, { alert: 'demo.expired', status: 400 });
       sessions.write(ctx, { ...result, id: newSecret(), name: nameOf(userinfo).slice(0, 100) });
       leave(ctx, `${issuer}${app.path}`);
-    },
-
-    'GET /userinfo': async (ctx) => {
+    })
+    .get(`${app.path}/userinfo`, async (ctx) => {
       const session = sessions.read(ctx);
       if (!session) return leave(ctx, `${issuer}${app.path}`);
       const userinfo = await party.userinfo(session);
@@ -133,22 +121,18 @@ function stepsOf(deps: DemoDeps, app: DemoApp, other: DemoApp): [string, Step][]
       const second = renewed && (await party.userinfo(renewed));
       if (second) show(ctx, { session: renewed, userinfo: second });
       else ended(ctx);
-    },
-
-    'POST /renew': async (ctx) => {
+    })
+    .post(`${app.path}/renew`, async (ctx) => {
       const session = await posted(ctx);
       const renewed = session && (await renew(ctx, session));
       if (renewed) show(ctx, { session: renewed, notice: 'demo.renewed' });
       else ended(ctx);
-    },
-
-    'POST /sign-out': async (ctx) => {
+    })
+    .post(`${app.path}/sign-out`, async (ctx) => {
       const session = await posted(ctx);
       if (!session) return ended(ctx);
       const url = await party.signOutUrl(session);
       sessions.clear(ctx);
       leave(ctx, url);
-    },
-  };
-  return Object.entries(steps).map(([name, step]) => [name.replace(' ', ` ${app.path}`), step]);
+    });
 }

@@ -1,5 +1,6 @@
 import type { Middleware } from 'koa';
 import { normaliseAddress } from '../http/addresses.ts';
+import { pageRouter, servePages } from '../http/page-router.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { Mailbox } from '../infra/mailbox.ts';
 
@@ -8,27 +9,25 @@ import type { Mailbox } from '../infra/mailbox.ts';
  * is set, never in production; and even there it exists for loopback peers only, by the connection and not by what a header says.
  */
 export function devMailbox({ mailbox, view }: { mailbox: Mailbox; view: View }): Middleware {
-  return async (ctx, next) => {
-    const { path, method } = ctx;
-    if ((path !== '/dev/mailbox' && path !== '/dev/mailbox.json') || (method !== 'GET' && method !== 'HEAD')) return next();
-    if (!isLoopback(ctx.req.socket.remoteAddress)) return next();
-    const messages = await mailbox.list();
-    if (path.endsWith('.json')) {
+  const router = pageRouter()
+    .get('/dev/mailbox.json', async (ctx) => {
       ctx.set('cache-control', 'no-store');
       ctx.type = 'application/json';
-      ctx.body = JSON.stringify(messages);
-      return;
-    }
-    const rows = messages.map(({ channel, to, subject, text, html, at }) => ({
-      channel,
-      to,
-      subject: subject ?? undefined,
-      text,
-      html: html ?? undefined,
-      at: new Date(at),
-    }));
-    showCommonPage(ctx, view, 'dev-mailbox', { messages: rows });
-  };
+      ctx.body = JSON.stringify(await mailbox.list());
+    })
+    .get('/dev/mailbox', async (ctx) => {
+      const messages = (await mailbox.list()).map(({ channel, to, subject, text, html, at }) => ({
+        channel,
+        to,
+        subject: subject ?? undefined,
+        text,
+        html: html ?? undefined,
+        at: new Date(at),
+      }));
+      showCommonPage(ctx, view, 'dev-mailbox', { messages });
+    });
+  const serve = servePages(router);
+  return (ctx, next) => (isLoopback(ctx.req.socket.remoteAddress) ? serve(ctx, next) : next());
 }
 
 function isLoopback(peer: string | undefined): boolean {

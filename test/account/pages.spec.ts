@@ -36,6 +36,18 @@ describe('the account page', () => {
     assert.equal(headers.get('cache-control'), 'no-store');
   });
 
+  it('says which methods a path knows, and knows no other path or spelling', async () => {
+    const ask = async (method: string, path: string): Promise<[number, string | null]> => {
+      const answer = await fetch(`${site.url}${path}`, { method, redirect: 'manual' });
+      await answer.body?.cancel();
+      return [answer.status, answer.headers.get('allow')];
+    };
+    for (const path of ['/account', '/account/password', '/account/sign-out'])
+      assert.deepEqual(await ask('DELETE', path), [405, 'HEAD, GET, POST'], path);
+    assert.deepEqual(await ask('HEAD', '/account'), [303, null]);
+    for (const path of ['/account/nothing', '/account/password/', '/ACCOUNT']) assert.equal((await ask('GET', path))[0], 404, path);
+  });
+
   it('does not send round in circles whoever comes back without a session', async () => {
     const visitor = site.visitor();
     await visitor.open('/account?code=x&state=y');

@@ -476,6 +476,8 @@ describe('the sign-in pages', () => {
       assert.ok(list.length > 0);
       assert.equal(list[0]!.channel, 'email');
       assert.ok(list.every((mail, index) => index === 0 || mail.at <= list[index - 1]!.at));
+      const posted = await fetch(`${site.url}/dev/mailbox`, { method: 'POST' });
+      assert.deepEqual([posted.status, posted.headers.get('allow')], [405, 'HEAD, GET']);
     });
   });
   describe('the tenant’s wishes', () => {
