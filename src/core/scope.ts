@@ -32,6 +32,20 @@ export interface Scope {
 /** The request that the running code belongs to; undefined in jobs and at start. */
 export const currentRequest = new AsyncLocalStorage<RequestFacts>();
 
+const committing = new WeakSet<RequestFacts>();
+
+/** Says that a transaction of this request is about to commit: whatever fails from here on, what it wrote may be there. */
+export function noteCommit(): void {
+  const request = currentRequest.getStore();
+  if (request) committing.add(request);
+}
+
+/** Whether this request may have changed something; false where it certainly has not. */
+export function mayHaveWritten(): boolean {
+  const request = currentRequest.getStore();
+  return request !== undefined && committing.has(request);
+}
+
 const INTERNAL: RequestFacts = { id: 'internal', address: '', device: '', issuer: '' };
 
 /** A scope for work nobody asked for over HTTP: jobs, bootstrap, the command line. */

@@ -113,7 +113,14 @@ function headerParameters(method: string, path: string, { idempotent, access, ve
   });
   const item = path.includes('{');
   return [
-    ...(idempotent ? [header('Idempotency-Key', 'A repetition within 24 hours gets the first answer')] : []),
+    ...(idempotent
+      ? [
+          header(
+            'Idempotency-Key',
+            'A repetition within 24 hours gets the first answer, or 409 where that is not known; it is never carried out twice',
+          ),
+        ]
+      : []),
     ...(item && versioned && method === 'GET' ? [header('If-None-Match', 'The ETag that is known; 304 where it still holds')] : []),
     ...(item && versioned && method !== 'GET' && method !== 'POST'
       ? [header('If-Match', 'The ETag that is to be changed; 412 where it is another')]

@@ -112,18 +112,22 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
 
     async transaction<T>(work: (sql: Sql) => Promise<T>, { tenantId }: { tenantId?: string } = {}): Promise<T> {
+      let raw: RawConnection | undefined;
       try {
         return await knex.transaction(async (sql) => {
+          raw = (await sql.client.acquireConnection()) as RawConnection;
           try {
             if (tenantId !== undefined) await sql.raw(`select set_config('app.tenant_id', ?, true)`, [tenantId]);
             return await work(sql);
           } catch (error) {
             // A connection to what is no primary any more would fail the next one too.
-            if (isOutage(error)) ((await sql.client.acquireConnection()) as RawConnection).__knex__disposed = 'outage';
+            if (isOutage(error)) raw.__knex__disposed = 'outage';
             throw error;
           }
         });
       } catch (error) {
+        // The commit failed.
+        if (raw && isOutage(error)) raw.__knex__disposed = 'outage';
         throw translate(error);
       }
     },

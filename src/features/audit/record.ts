@@ -2,7 +2,7 @@ import type { AuditEvent } from '../../core/audit-event.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError, unavailable } from '../../core/errors.ts';
 import { isId, newId } from '../../core/ids.ts';
-import type { Actor, Scope } from '../../core/scope.ts';
+import { type Actor, noteCommit, type Scope } from '../../core/scope.ts';
 import type { Jobs } from '../../infra/jobs.ts';
 import type { Logger } from '../../infra/log.ts';
 import type { Database, Sql } from '../../infra/postgres.ts';
@@ -70,6 +70,7 @@ export function createAudit(deps: AuditDeps): Audit {
           }
         }
         for (const job of later) await jobs.add(job, sql);
+        noteCommit();
         return result;
       },
       { tenantId: scope.tenantId },
