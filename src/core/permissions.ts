@@ -23,6 +23,12 @@ export const ALL_PERMISSIONS: readonly Permission[] = Object.freeze(Object.keys(
 /** The scope by which a person's own data is reached at `/api/me`; everybody may have it, so it is no permission. */
 export const ACCOUNT_SCOPE = 'account';
 
+/** Whose account a request is about, where the route's `access` is `account`: that lets nobody in but people. */
+export function ownPerson({ actor }: Scope): string {
+  if (actor.type !== 'user') throw new TypeError('only a person has an account');
+  return actor.id;
+}
+
 /** What each built-in role of a membership may do. The root tenant's administrators run the installation. */
 export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
   administrator: ALL_PERMISSIONS,

@@ -44,16 +44,20 @@ export async function getEvent(deps: AuditQueryDeps, scope: Scope, id: string): 
   return viewOf(deps, row);
 }
 
-/** What the log holds of one person, in whichever tenant it happened, newest first: for themselves. */
+/** What the log holds of one person, in whichever tenant it happened, newest first: for themselves. Throws 422 where the cursor is none of ours. */
 export async function pageOfOwnEvents(
   deps: AuditQueryDeps,
   personId: string,
-  { limit: asked, cursor }: PageRequest,
+  { limit, cursor }: PageRequest,
 ): Promise<Page<AuditEventView>> {
-  // The database hands out 200 at once, and one more than is shown tells of a next page.
-  const limit = Math.min(asked, 199);
-  const after = positionOf(cursor);
-  return show(deps, await listEventsOfPerson(deps.db, personId, limit + 1, after), limit);
+  const page = await show(deps, await listEventsOfPerson(deps.db, personId, limit + 1, positionOf(cursor)), limit);
+  return { ...page, items: page.items.map((event) => toldTo(personId, event)) };
+}
+
+/** Where an administrator sat is theirs, though it is kept with what they did to somebody. */
+function toldTo(personId: string, event: AuditEventView): AuditEventView {
+  const bySomebodyElse = event.actor.type === 'user' && event.actor.id !== personId;
+  return bySomebodyElse ? { ...event, address: null, device: null, note: null } : event;
 }
 
 async function show(deps: AuditQueryDeps, rows: StoredEvent[], limit: number): Promise<Page<AuditEventView>> {

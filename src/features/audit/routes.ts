@@ -1,11 +1,12 @@
+import { ownPerson } from '../../core/permissions.ts';
 import { pageRequest } from '../../http/paging.ts';
 import { ID_PARAMS, type Route, route } from '../../http/route.ts';
-import { type AuditQueryDeps, getEvent, pageOfEvents } from './queries.ts';
-import { AUDIT_EVENT, AUDIT_PAGE, AUDIT_QUERY } from './schema.ts';
+import { type AuditQueryDeps, getEvent, pageOfEvents, pageOfOwnEvents } from './queries.ts';
+import { ACTIVITY_QUERY, AUDIT_EVENT, AUDIT_PAGE, AUDIT_QUERY } from './schema.ts';
 
 const tag = 'Audit';
 
-/** Reading the audit log of a tenant; nobody writes to it or changes it over HTTP. */
+/** Reading the audit log of a tenant, and one's own part of it; nobody writes to it or changes it over HTTP. */
 export function auditRoutes(deps: AuditQueryDeps): Route[] {
   return [
     route('GET /api/audit-events', {
@@ -27,6 +28,15 @@ export function auditRoutes(deps: AuditQueryDeps): Route[] {
       params: ID_PARAMS,
       reply: AUDIT_EVENT,
       handle: (scope, { params }) => getEvent(deps, scope, params.id),
+    }),
+    route('GET /api/me/activity', {
+      summary: 'List what happened to your account and what you did, newest first',
+      description: 'From every tenant. Of what somebody else did it is not told from where.',
+      tag: 'Own account',
+      access: 'account',
+      query: ACTIVITY_QUERY,
+      reply: AUDIT_PAGE,
+      handle: (scope, { query }) => pageOfOwnEvents(deps, ownPerson(scope), pageRequest(query)),
     }),
   ];
 }

@@ -23,6 +23,8 @@ export type AuditEventView = Static<typeof AUDIT_EVENT>;
 
 export const AUDIT_PAGE = pageSchema(AUDIT_EVENT);
 
+export const ACTIVITY_QUERY = Type.Object(PAGE_QUERY);
+
 export const AUDIT_QUERY = Type.Object({
   ...PAGE_QUERY,
   type: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),

@@ -133,15 +133,16 @@ export async function findEvent(sql: Sql, tenantId: string, id: string): Promise
 
 const OF_PERSON = {
   name: 'audit-of-person',
-  text: `select ${SHOWN} from audit_events_of($1, coalesce($2::timestamptz, 'infinity'), $3) order by at desc, id desc`,
+  text: `select ${SHOWN} from audit_events_of($1, coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'), $4)
+    order by at desc, id desc`,
 };
 
-/** Events that tell of one person, in whichever tenant, newest first, after the position of a cursor. */
+/** Events that tell of one person, in whichever tenant, newest first, after the position of a cursor; 201 at most. */
 export async function listEventsOfPerson(
   db: Database,
   personId: string,
   limit: number,
   after?: readonly [position: string, id: string],
 ): Promise<StoredEvent[]> {
-  return db.query<StoredEvent>(OF_PERSON, [personId, after?.[0] ?? null, limit]);
+  return db.query<StoredEvent>(OF_PERSON, [personId, after?.[0] ?? null, after?.[1] ?? null, limit]);
 }

@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { notFound } from '../../core/errors.ts';
+import { ownPerson } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
 import { DELETED, deleted } from '../../http/paging.ts';
 import { ID, ID_PARAMS, type Route, route } from '../../http/route.ts';
@@ -94,7 +95,7 @@ function ownRoutes(deps: PersonRouteDeps): Route[] {
       access: 'account',
       versioned: false,
       reply: SESSIONS,
-      handle: (scope) => sessionsOf(deps, scope, personOf(scope)),
+      handle: (scope) => sessionsOf(deps, scope, ownPerson(scope)),
     }),
     route('DELETE /api/me/sessions', {
       summary: 'End your sessions, this one apart',
@@ -102,7 +103,7 @@ function ownRoutes(deps: PersonRouteDeps): Route[] {
       access: 'account',
       versioned: false,
       reply: ALL_ENDED,
-      handle: async (scope) => ({ ...deleted(personOf(scope)), ended: await endAll(deps, scope, personOf(scope), scope.session?.sid) }),
+      handle: async (scope) => ({ ...deleted(ownPerson(scope)), ended: await endAll(deps, scope, ownPerson(scope), scope.session?.sid) }),
     }),
     route('DELETE /api/me/sessions/{sid}', {
       summary: 'End one of your sessions',
@@ -111,7 +112,7 @@ function ownRoutes(deps: PersonRouteDeps): Route[] {
       versioned: false,
       params: Type.Object({ sid: SID }),
       reply: DELETED,
-      handle: (scope, { params }) => endOne(deps, scope, personOf(scope), params.sid),
+      handle: (scope, { params }) => endOne(deps, scope, ownPerson(scope), params.sid),
     }),
     route('GET /api/me/grants', {
       summary: 'List what applications hold of you',
@@ -119,7 +120,7 @@ function ownRoutes(deps: PersonRouteDeps): Route[] {
       access: 'account',
       versioned: false,
       reply: GRANTS,
-      handle: (scope) => grantsOf(deps, personOf(scope)),
+      handle: (scope) => grantsOf(deps, ownPerson(scope)),
     }),
     route('DELETE /api/me/grants/{client_id}', {
       summary: 'Take back what one application holds of you',
@@ -128,15 +129,9 @@ function ownRoutes(deps: PersonRouteDeps): Route[] {
       versioned: false,
       params: Type.Object({ client_id: CLIENT_ID }),
       reply: DELETED,
-      handle: (scope, { params }) => withdrawOne(deps, scope, personOf(scope), params.client_id),
+      handle: (scope, { params }) => withdrawOne(deps, scope, ownPerson(scope), params.client_id),
     }),
   ];
-}
-
-/** `access: 'account'` lets nobody else in. */
-function personOf(scope: Scope): string {
-  if (scope.actor.type !== 'user') throw new TypeError('only a person has an account');
-  return scope.actor.id;
 }
 
 async function sessionsOf(deps: PersonRouteDeps, scope: Scope, userId: string) {

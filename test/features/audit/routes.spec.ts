@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { newId } from '#src/core/ids.ts';
 import type { Scope } from '#src/core/scope.ts';
-import { getEvent, pageOfOwnEvents } from '#src/features/audit/queries.ts';
+import { getEvent } from '#src/features/audit/queries.ts';
 import { auditRoutes } from '#src/features/audit/routes.ts';
+import type { AuditEventView } from '#src/features/audit/schema.ts';
 import { type ApiHarness, startApi } from '#test/support/api.ts';
 
-describe('GET /api/audit-events', () => {
+describe('the audit log over HTTP', () => {
   let api: ApiHarness;
   let reader: string;
   const ada = newId();
@@ -17,11 +18,11 @@ describe('GET /api/audit-events', () => {
     permissions: new Set(),
     platform: false,
   });
-  const list = async (query = '', token = reader) => {
-    const { status, body } = await api.call(token, `GET /api/audit-events${query}`);
+  const list = async (query = '', token = reader, path = '/api/audit-events') => {
+    const { status, body } = await api.call(token, `GET ${path}${query}`);
     return {
       status,
-      body: body as unknown as { items: { id: string; type: string; at: string; address: string | null }[]; nextCursor: string | null },
+      body: body as unknown as { items: AuditEventView[]; nextCursor: string | null },
     };
   };
 
@@ -99,11 +100,72 @@ describe('GET /api/audit-events', () => {
       assert.equal((await api.call(token, `GET /api/audit-events/${id}`)).status, 404, id);
   });
 
-  it("shows people their own events from every tenant, and nobody else's", async () => {
-    const page = await pageOfOwnEvents(api, ada, { limit: 4 });
-    assert.equal(page.items[0]!.type, 'secret.of_b');
-    const rest = await pageOfOwnEvents(api, ada, { limit: 4, cursor: page.nextCursor ?? '' });
-    assert.deepEqual([page.items.length, rest.items.length, rest.nextCursor], [4, 2, null]);
-    assert.equal((await getEvent(api, scopeOf(api.tenants[1]), page.items[0]!.id)).personId, ada);
+  describe('GET /api/me/activity', () => {
+    const tokenOf = (id: string, permissions = ['account']): string =>
+      api.tokenOf({ tenantId: api.tenants[0], actor: { type: 'user', id }, permissions });
+    const activity = (query: string, token: string) => list(query, token, '/api/me/activity');
+
+    it("shows people their own events from every tenant, and nobody else's", async () => {
+      const token = tokenOf(ada);
+      const { body: page } = await activity('?limit=4', token);
+      const { body: rest } = await activity(`?limit=4&cursor=${page.nextCursor}`, token);
+      assert.deepEqual(
+        [...page.items, ...rest.items].map(({ type }) => type),
+        ['secret.of_b', ...[4, 3, 2, 1, 0].map((n) => `thing.done_${n}`)],
+      );
+      assert.deepEqual([page.items.length, rest.nextCursor, page.items[0]!.address], [4, null, '203.0.113.9']);
+      assert.equal((await getEvent(api, scopeOf(api.tenants[1]), page.items[0]!.id)).personId, ada);
+      assert.deepEqual((await activity('', tokenOf(newId()))).body, { items: [], nextCursor: null });
+    });
+
+    it('tells what an administrator did to somebody, but not where they sat', async () => {
+      const [bob, administrator] = [newId(), newId()];
+      const about = { outcome: 'success', target: { type: 'user', id: bob }, personId: bob } as const;
+      await api.audit.append(scopeOf(api.tenants[0], administrator), { ...about, type: 'password.set', note: 'asked by phone' });
+      await api.audit.append(
+        { ...scopeOf(api.tenants[0]), actor: { type: 'anonymous' } },
+        { ...about, type: 'login.refused', outcome: 'failure' },
+      );
+      const { body } = await activity('', tokenOf(bob));
+      const told = body.items.map(({ type, actor, address, device, note }) => ({ type, by: actor.id, address, device, note }));
+      assert.deepEqual(told, [
+        { type: 'login.refused', by: null, address: '203.0.113.9', device: 'Firefox', note: null },
+        { type: 'password.set', by: administrator, address: null, device: null, note: null },
+      ]);
+    });
+
+    it('pages over events of one instant without losing or repeating one, two hundred at most', async () => {
+      const cat = newId();
+      await api.owner.query(
+        `insert into audit_events (id, at, tenant_id, type, outcome, actor_type, person_id)
+         select gen_random_uuid(), timestamptz '2026-01-02 03:04:05.678901Z', $1, 'thing.done', 'success', 'system', $2 from generate_series(1, 205)`,
+        [api.tenants[0], cat],
+      );
+      const token = tokenOf(cat);
+      for (const [limit, pages] of [
+        [200, 2],
+        [50, 5],
+      ] as const) {
+        const seen: string[] = [];
+        let cursor: string | null | undefined;
+        let count = 0;
+        while (cursor !== null) {
+          const { body } = await activity(`?limit=${limit}${cursor ? `&cursor=${cursor}` : ''}`, token);
+          seen.push(...body.items.map(({ id }) => id));
+          cursor = body.nextCursor;
+          count += 1;
+        }
+        assert.deepEqual([count, seen.length, new Set(seen).size], [pages, 205, 205]);
+      }
+    });
+
+    it('is for people with the scope `account`, and takes no cursor or filter of another list', async () => {
+      const refused = async (token: string | undefined): Promise<number> => (await api.call(token, 'GET /api/me/activity')).status;
+      assert.equal(await refused(undefined), 401);
+      assert.equal(await refused(tokenOf(ada, ['audit.read'])), 403);
+      assert.equal(await refused(api.tokenOf({ tenantId: api.tenants[0], permissions: ['account'] })), 403);
+      for (const query of ['?actorId=x', '?limit=0', '?limit=201', '?cursor=zzz', '?limit=1&limit=2'])
+        assert.equal((await activity(query, tokenOf(ada))).status, 422, query);
+    });
   });
 });
