@@ -8,7 +8,7 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && n
 
 FROM node:24-slim
 WORKDIR /app
-ENV NODE_ENV=production PORT=3000 DATA_DIR=/var/lib/gatehouse
+ENV NODE_ENV=production PORT=3000 DATA_DIR=/var/lib/gatehouse NODE_COMPILE_CACHE=/var/lib/gatehouse/compiled
 COPY --from=dependencies --chown=root:root /app/node_modules ./node_modules
 COPY --chown=root:root package.json package-lock.json LICENSE ./
 COPY --chown=root:root config ./config

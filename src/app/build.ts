@@ -31,7 +31,6 @@ import { createMailbox } from '../infra/mailbox.ts';
 import { createMetrics } from '../infra/metrics.ts';
 import { createOutboundFetch } from '../infra/outbound-http.ts';
 import { createPasswordHasher } from '../infra/password-hash.ts';
-import { createRedis } from '../infra/redis.ts';
 import { createSecretBox } from '../infra/secret-box.ts';
 import { SWEEP_JOB, sweepHandler } from '../infra/sweeps.ts';
 import { createCodes } from '../login/codes.ts';
@@ -72,7 +71,8 @@ export async function buildApp(config: Config, options: AppOptions) {
     const warn = (text: string, error?: unknown): void => log.warn({ err: error }, text);
     const db = await openDatabaseOf(config, log, closers, options);
     const reads = openReplicaOf(config, log, closers) ?? db;
-    const redis = config.redisUrl === undefined ? undefined : createRedis(config.redisUrl, log);
+    // The client is read from disk only where there is a Redis.
+    const redis = config.redisUrl === undefined ? undefined : (await import('../infra/redis.ts')).createRedis(config.redisUrl, log);
     if (redis) closers.push(async () => redis.disconnect());
     const { rootTenantId, ...installation } = await ensureInstallation(db, config);
     let { issuers } = installation;

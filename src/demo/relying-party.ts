@@ -1,24 +1,6 @@
 /** A relying party as anybody would write it: openid-client, by discovery over HTTP, as if the provider were somebody else's. */
 import { decodeJwt } from 'jose';
-import {
-  AuthorizationResponseError,
-  allowInsecureRequests,
-  authorizationCodeGrant,
-  buildAuthorizationUrl,
-  buildEndSessionUrl,
-  type Configuration,
-  calculatePKCECodeChallenge,
-  discovery,
-  enableNonRepudiationChecks,
-  fetchUserInfo,
-  None,
-  ResponseBodyError,
-  randomNonce,
-  randomPKCECodeVerifier,
-  randomState,
-  refreshTokenGrant,
-  WWWAuthenticateChallengeError,
-} from 'openid-client';
+import type { Configuration, ResponseBodyError } from 'openid-client';
 import { unavailable } from '../core/errors.ts';
 import type { DemoApp } from './apps.ts';
 
@@ -55,10 +37,10 @@ const TIMEOUT_SECONDS = 10;
 
 export function createRelyingParty(issuer: string, app: DemoApp): RelyingParty {
   const home = `${issuer}${app.path}`;
-  let discovered: Promise<Configuration> | undefined;
+  let discovered: Promise<Known> | undefined;
 
   // Asked when first needed: at start the provider, which is this server, does not listen yet.
-  const configuration = (): Promise<Configuration> => {
+  const provider = (): Promise<Known> => {
     discovered ??= discover(issuer, app.clientId).catch((error: unknown) => {
       discovered = undefined;
       throw unavailable(error);
@@ -68,24 +50,24 @@ export function createRelyingParty(issuer: string, app: DemoApp): RelyingParty {
 
   return {
     async begin() {
-      const config = await configuration();
-      const flow = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() };
-      const url = buildAuthorizationUrl(config, {
+      const { oidc, config } = await provider();
+      const flow = { state: oidc.randomState(), nonce: oidc.randomNonce(), verifier: oidc.randomPKCECodeVerifier() };
+      const url = oidc.buildAuthorizationUrl(config, {
         redirect_uri: `${home}/callback`,
         scope: SCOPE,
         state: flow.state,
         nonce: flow.nonce,
-        code_challenge: await calculatePKCECodeChallenge(flow.verifier),
+        code_challenge: await oidc.calculatePKCECodeChallenge(flow.verifier),
         code_challenge_method: 'S256',
       });
       return { url: url.href, flow };
     },
 
     async finish(callback, { state, nonce, verifier }) {
-      const config = await configuration();
+      const { oidc, config } = await provider();
       try {
         return tokensOf(
-          await authorizationCodeGrant(config, callback, {
+          await oidc.authorizationCodeGrant(config, callback, {
             expectedState: state,
             expectedNonce: nonce,
             pkceCodeVerifier: verifier,
@@ -93,48 +75,61 @@ export function createRelyingParty(issuer: string, app: DemoApp): RelyingParty {
           }),
         );
       } catch (error) {
-        if (error instanceof AuthorizationResponseError || isRefusal(error)) return { refused: error.error };
+        if (error instanceof oidc.AuthorizationResponseError || isRefusal(oidc, error)) return { refused: error.error };
         throw unavailable(error);
       }
     },
 
     async renew(tokens) {
       if (tokens.refreshToken === undefined) return undefined;
-      const config = await configuration();
+      const { oidc, config } = await provider();
       try {
-        return tokensOf(await refreshTokenGrant(config, tokens.refreshToken), tokens);
+        return tokensOf(await oidc.refreshTokenGrant(config, tokens.refreshToken), tokens);
       } catch (error) {
-        if (isRefusal(error)) return undefined;
+        if (isRefusal(oidc, error)) return undefined;
         throw unavailable(error);
       }
     },
 
     async userinfo(tokens) {
-      const config = await configuration();
+      const { oidc, config } = await provider();
       try {
-        return await fetchUserInfo(config, tokens.accessToken, String(decodeJwt(tokens.idToken).sub));
+        return await oidc.fetchUserInfo(config, tokens.accessToken, String(decodeJwt(tokens.idToken).sub));
       } catch (error) {
-        if (error instanceof WWWAuthenticateChallengeError || isRefusal(error)) return undefined;
+        if (error instanceof oidc.WWWAuthenticateChallengeError || isRefusal(oidc, error)) return undefined;
         throw unavailable(error);
       }
     },
 
     async signOutUrl({ idToken }) {
+      const { oidc, config } = await provider();
       const parameters = { id_token_hint: idToken, post_logout_redirect_uri: home };
-      return buildEndSessionUrl(await configuration(), parameters).href;
+      return oidc.buildEndSessionUrl(config, parameters).href;
     },
   };
 }
 
-const discover = (issuer: string, clientId: string): Promise<Configuration> =>
-  discovery(new URL(issuer), clientId, { token_endpoint_auth_method: 'none' }, None(), {
+type Oidc = typeof import('openid-client');
+
+interface Known {
+  oidc: Oidc;
+  config: Configuration;
+}
+
+async function discover(issuer: string, clientId: string): Promise<Known> {
+  // Read from disk with the first sign-in: where nobody tries the demo, it costs nothing.
+  const oidc = await import('openid-client');
+  const { allowInsecureRequests, enableNonRepudiationChecks } = oidc;
+  const config = await oidc.discovery(new URL(issuer), clientId, { token_endpoint_auth_method: 'none' }, oidc.None(), {
     // Plain http is for the loopback only, and the demo exists nowhere else. The ID token's signature is checked all the more.
     execute: issuer.startsWith('http:') ? [allowInsecureRequests, enableNonRepudiationChecks] : [enableNonRepudiationChecks],
     timeout: TIMEOUT_SECONDS,
   });
+  return { oidc, config };
+}
 
 /** An error as RFC 6749 section 5.2 words it; those of status 500 and above are outages. */
-const isRefusal = (error: unknown): error is ResponseBodyError => error instanceof ResponseBodyError && error.status < 500;
+const isRefusal = (oidc: Oidc, error: unknown): error is ResponseBodyError => error instanceof oidc.ResponseBodyError && error.status < 500;
 
 interface TokenAnswer {
   access_token: string;

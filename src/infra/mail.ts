@@ -1,5 +1,5 @@
 /** Mail: by SMTP, or into the development mailbox; always through a job, whose payload is sealed. */
-import nodemailer from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { AppError } from '../core/errors.ts';
 import type { Job, JobHandler } from './jobs.ts';
 import { isMailAddress, type MailAddress } from './mail-address.ts';
@@ -31,7 +31,7 @@ const TIMEOUT_MS = 10_000;
 export function createSmtpMailer(url: string, from: MailAddress): Mailer {
   const { protocol, hostname, port, username, password } = new URL(url);
   const secure = protocol === 'smtps:';
-  const transport = nodemailer.createTransport({
+  const options = {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port ? Number(port) : secure ? 465 : 587,
     secure,
@@ -44,11 +44,15 @@ export function createSmtpMailer(url: string, from: MailAddress): Mailer {
     disableFileAccess: true,
     disableUrlAccess: true,
     tls: { minVersion: 'TLSv1.2' },
-  });
+  } as const;
+  let transport: Transporter | undefined;
   return {
     async send(mail) {
       checkMail(mail);
       const { to, subject, html, text } = mail;
+      // Read from disk with the first mail: a server that sends none does without.
+      const { default: nodemailer } = await import('nodemailer');
+      transport ??= nodemailer.createTransport(options);
       await transport.sendMail({
         from: { ...from },
         to: { address: to, name: '' },

@@ -4,7 +4,7 @@
  */
 import dns from 'node:dns';
 import net from 'node:net';
-import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
+import type { Agent } from 'undici';
 import { isPublicAddress } from './public-address.ts';
 
 export interface OutboundOptions {
@@ -24,8 +24,7 @@ export type Fetch = typeof globalThis.fetch;
 export function createOutboundFetch(options: OutboundOptions = {}): Fetch & { close(): Promise<void> } {
   const { allowHosts = [], timeoutMs = 2500 } = options;
   const allowed = new Set(allowHosts.map((host) => host.toLowerCase()));
-  // Apart, or a pooled connection to a private address would serve a guarded request.
-  const agents = { guarded: createAgent(false, options), trusted: createAgent(true, options) };
+  let agents: { guarded: Agent; trusted: Agent } | undefined;
 
   const outbound = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const url = new URL(input instanceof Request ? input.url : input);
@@ -34,7 +33,11 @@ export function createOutboundFetch(options: OutboundOptions = {}): Fetch & { cl
     if (url.username || url.password) throw new TypeError('credentials in a URL');
     const signals = [AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])];
     const { dispatcher: _theirs, ...rest } = init as RequestInit & { dispatcher?: unknown };
-    const answer = await undiciFetch(url, {
+    // Read from disk with the first request out: most servers make none for long.
+    const undici = await import('undici');
+    // Apart, or a pooled connection to a private address would serve a guarded request.
+    agents ??= { guarded: createAgent(undici, false, options), trusted: createAgent(undici, true, options) };
+    const answer = await undici.fetch(url, {
       ...(rest as object),
       redirect: 'error',
       signal: AbortSignal.any(signals),
@@ -45,13 +48,19 @@ export function createOutboundFetch(options: OutboundOptions = {}): Fetch & { cl
   };
   return Object.assign(outbound as Fetch, {
     close: async () => {
-      await Promise.all([agents.guarded.destroy(), agents.trusted.destroy()]);
+      await Promise.all([agents?.guarded.destroy(), agents?.trusted.destroy()]);
     },
   });
 }
 
-function createAgent(trusted: boolean, { timeoutMs = 2500, maxBytes = 256 * 1024, ca, resolve = systemResolve }: OutboundOptions): Agent {
-  const connector = buildConnector({
+type Undici = typeof import('undici');
+
+function createAgent(
+  undici: Undici,
+  trusted: boolean,
+  { timeoutMs = 2500, maxBytes = 256 * 1024, ca, resolve = systemResolve }: OutboundOptions,
+): Agent {
+  const connector = undici.buildConnector({
     timeout: timeoutMs,
     ...(ca ? { ca } : {}),
     lookup(hostname, options, callback) {
@@ -70,7 +79,7 @@ function createAgent(trusted: boolean, { timeoutMs = 2500, maxBytes = 256 * 1024
       );
     },
   });
-  return new Agent({
+  return new undici.Agent({
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     maxResponseSize: maxBytes,
