@@ -118,6 +118,34 @@ describe('the server', () => {
     const elsewhere = await app.api('GET', '/api/clients');
     assert.equal(elsewhere.status, 200);
   });
+
+  it('holds back a flood of authorization and pushed requests by address, without a query, an audit row or harm to others', async () => {
+    const flood = { 'x-forwarded-for': '12.0.0.2' };
+    const page = (headers: Record<string, string>) =>
+      fetch(`${app.issuer}/auth?client_id=nobody`, { redirect: 'manual', headers: { accept: 'text/html', ...headers } });
+    const push = (headers: Record<string, string>) =>
+      fetch(`${app.issuer}/request`, { method: 'POST', headers, body: new URLSearchParams({ client_id: 'nobody' }) });
+    const statuses: number[] = [];
+    for (let n = 0; n < 600; n += 20)
+      for (const { status } of await Promise.all(Array.from({ length: 20 }, () => page(flood)))) statuses.push(status);
+    assert.deepEqual([...new Set(statuses)], [400], 'what is allowed is answered');
+    const rows = async () => (await app.owner.query('select 1 from audit_events')).rowCount;
+    const before = await rows();
+    const statements = await app.counted(async () => {
+      const refused = await page(flood);
+      assert.deepEqual([refused.status, refused.headers.get('content-type')], [429, 'text/html; charset=utf-8']);
+      assert.ok(Number(refused.headers.get('retry-after')) > 0);
+      assert.match(await refused.text(), /Too many attempts/);
+      const pushed = await push(flood);
+      assert.deepEqual([pushed.status, await pushed.json()], [429, { error: 'temporarily_unavailable' }]);
+      assert.ok(Number(pushed.headers.get('retry-after')) > 0);
+    });
+    assert.equal(statements, 0);
+    assert.equal(await rows(), before);
+    assert.equal((await page({ 'x-forwarded-for': '12.0.0.3' })).status, 400);
+    const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+    assert.match(metrics, /gatehouse_limited_total\{rule="authorizeByAddress"\} 2/);
+  });
 });
 
 describe('a second server on the machine', () => {

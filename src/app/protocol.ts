@@ -28,6 +28,7 @@ import { createProviderPool } from '../oidc/provider-pool.ts';
 import { cachePublicDocuments } from '../oidc/public-documents.ts';
 import { createResourceCache } from '../oidc/resources.ts';
 import { createTokenState } from '../oidc/token-state.ts';
+import { useTrafficLimits } from '../oidc/traffic-limits.ts';
 
 export interface ProtocolParts {
   config: Config;
@@ -92,6 +93,7 @@ export async function createProtocol(parts: ProtocolParts) {
         settings,
       );
       useFailureLimits(provider, failures);
+      useTrafficLimits(provider, { limits: parts.limits, pages, log, count });
       registerDirectLogin(provider, { ...settings, authenticate: parts.authenticate, resources, accounts, lifetimes });
       useDirectPaths(provider);
       cachePublicDocuments(provider, { maxAgeSeconds: lifetimes.jwksMaxAge });
@@ -121,6 +123,7 @@ function countInto(metrics: Metrics): (name: string, labels: Record<string, stri
   return (name, labels) => {
     if (name === 'introspection') metrics.introspection(labels['active'] === 'true');
     else if (name === 'token') metrics.tokens(labels['grantType'] === DIRECT_LOGIN ? 'direct' : (labels['grantType'] ?? 'other'));
+    else if (name === 'limited') metrics.limited(labels['rule'] ?? 'other');
     else if (name === 'login_attempts') metrics.login(labels['outcome'] === 'success' ? 'success' : 'failure', labels['method'] ?? 'other');
   };
 }
@@ -128,10 +131,13 @@ function countInto(metrics: Metrics): (name: string, labels: Record<string, stri
 /** Whose fault it is. */
 const WORDS = {
   unavailable: { title: 'error.unavailable', explanation: 'error.unavailable_explanation' },
+  limited: { title: 'limit.title', explanation: 'error.unavailable_explanation' },
   request: { title: 'error.request', explanation: 'error.request_explanation' },
   missing: { title: 'error.not_found', explanation: 'error.not_found_explanation' },
   bug: { title: 'error.title', explanation: 'error.explanation' },
 } as const;
+
+const WORD_OF: Readonly<Record<number, keyof typeof WORDS>> = { 404: 'missing', 429: 'limited', 503: 'unavailable' };
 
 function protocolPages(view: View): ProtocolPages {
   const localeOf = (ctx: Context): string => {
@@ -140,8 +146,8 @@ function protocolPages(view: View): ProtocolPages {
   };
   return {
     error(ctx, { status, error, description }) {
-      const words = WORDS[status === 503 ? 'unavailable' : status === 404 ? 'missing' : status < 500 ? 'request' : 'bug'];
-      const detail = status >= 500 || status === 404 ? undefined : [error, description].filter(Boolean).join(': ');
+      const words = WORDS[WORD_OF[status] ?? (status < 500 ? 'request' : 'bug')];
+      const detail = status >= 500 || status === 404 || status === 429 ? undefined : [error, description].filter(Boolean).join(': ');
       const requestId = currentRequest.getStore()?.id;
       showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), ...words, detail, requestId }, { status });
     },

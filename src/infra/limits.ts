@@ -42,6 +42,10 @@ const rules = {
   /** By client and address together, or anybody could lock a client out. */
   clientAuthFailureByClient: { points: 30, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
   clientAuthFailureByAddress: { points: 120, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
+  /** What nobody has to authenticate for at the protocol's door. */
+  authorizeByAddress: { points: 600, durationSeconds: 60, blockSeconds: 0, store: 'local' },
+  /** By client and address together, as with failures. */
+  tokenByClient: { points: 10_000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
   apiByActor: { points: 2000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
 } as const satisfies Record<string, Omit<LimitRule, 'name'>>;
 

@@ -12,6 +12,8 @@ export interface Metrics {
   /** Tokens issued by the token endpoint or a direct login. */
   tokens(grantType: string): void;
   introspection(active: boolean): void;
+  /** A request that a limit of traffic turned away; `rule` is the limit's name. */
+  limited(rule: string): void;
   /** Where the number of statements sent to the database is read. */
   statements(read: () => number): void;
   /** Where it is asked whether this process is ready, each time the metrics are read. */
@@ -46,6 +48,12 @@ export function createMetrics(): Metrics {
   const logins = new Counter({ name: 'gatehouse_logins_total', help: 'Sign-in attempts', labelNames: ['outcome', 'method'], registers });
   const tokens = new Counter({ name: 'gatehouse_token_responses_total', help: 'Token responses', labelNames: ['grant_type'], registers });
   const introspections = new Counter({ name: 'gatehouse_introspections_total', help: 'Introspections', labelNames: ['active'], registers });
+  const limited = new Counter({
+    name: 'gatehouse_limited_total',
+    help: 'Requests that a limit of traffic turned away',
+    labelNames: ['rule'],
+    registers,
+  });
   if (cluster.isWorker) AggregatorRegistry.setRegistries(registry);
   let server: MetricsServer | undefined;
 
@@ -55,6 +63,7 @@ export function createMetrics(): Metrics {
     // What a caller may choose freely would become a series of its own each time.
     tokens: (grantType) => tokens.inc({ grant_type: GRANTS.has(grantType) ? grantType : 'other' }),
     introspection: (active) => introspections.inc({ active: String(active) }),
+    limited: (rule) => limited.inc({ rule }),
     statements(read) {
       new Counter({
         name: 'gatehouse_sql_statements_total',

@@ -74,7 +74,7 @@ export function useFailureLimits(provider: Provider, failures: FailureLimits): v
 }
 
 /** The client that HTTP Basic names (RFC 6749 section 2.3.1); who names itself in the body is found out when its secret is wrong again. */
-function namedBy(header: string): string | undefined {
+export function namedBy(header: string): string | undefined {
   const encoded = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(header)?.[1];
   const [name] = encoded ? Buffer.from(encoded, 'base64').toString('utf8').split(':', 1) : [];
   try {

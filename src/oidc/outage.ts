@@ -50,7 +50,14 @@ export async function answerUnavailable(ctx: Context, deps: OutageDeps, error: u
   await answer(ctx, deps, 503, 'temporarily_unavailable');
 }
 
-async function answer(ctx: Context, deps: OutageDeps, status: 400 | 500 | 503, error: string): Promise<void> {
+/** 429 in the words of whoever asked: a page for a browser, JSON for a program, a problem document at our own API. */
+export async function answerLimited(ctx: Context, deps: Pick<OutageDeps, 'pages'>, error: AppError): Promise<void> {
+  ctx.set(error.headers);
+  if (ctx.path.startsWith('/api/')) sendProblem(ctx, error, currentRequest.getStore()?.id ?? '');
+  else await answer(ctx, deps, 429, 'temporarily_unavailable');
+}
+
+async function answer(ctx: Context, deps: Pick<OutageDeps, 'pages'>, status: 400 | 429 | 500 | 503, error: string): Promise<void> {
   for (const name of ['set-cookie', 'location', 'content-type', 'www-authenticate']) ctx.remove(name);
   ctx.set('cache-control', 'no-store');
   if (ctx.state['answersProblems'] === true) {
@@ -63,7 +70,7 @@ async function answer(ctx: Context, deps: OutageDeps, status: 400 | 500 | 503, e
   if (!forPrograms) await deps.pages.error(ctx, { status, error });
 }
 
-function problemFor(status: 400 | 500 | 503, error: string): AppError {
+function problemFor(status: number, error: string): AppError {
   if (status === 503) return unavailable();
   return status === 400
     ? new AppError(`oauth.${error}`, 400, 'The request was refused')
