@@ -203,7 +203,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     const firstSteps = await bootstrap({ config, rootTenantId, users, clients, findClient: protocol.clients.find });
     const handlers = {
       ...loginJobs(flow),
-      [MAIL_JOB]: mailHandler({ mailer, box }),
+      [MAIL_JOB]: mailHandler({ mailer, box, clock, log }),
       [SWEEP_JOB]: sweepHandler(db, log),
       [TEND_JOB]: protocol.tend,
       [NOTIFY_JOB]: protocol.logout.deliver,

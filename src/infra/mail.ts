@@ -1,7 +1,9 @@
 /** Mail: by SMTP, or into the development mailbox; always through a job, whose payload is sealed. */
 import type { Transporter } from 'nodemailer';
+import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Job, JobHandler } from './jobs.ts';
+import type { Logger } from './log.ts';
 import { isMailAddress, type MailAddress } from './mail-address.ts';
 import type { Sql } from './postgres.ts';
 import type { SecretBox } from './secret-box.ts';
@@ -20,8 +22,11 @@ export interface Mailer {
   send(mail: Mail): Promise<void>;
 }
 
-/** Puts a mail in the queue; with `sql` it is sent when, and only when, that transaction commits. Throws 503 `mail.not_configured` where there is no mailer. */
-export type QueueMail = (mail: Mail, sql?: Sql) => Promise<void>;
+/**
+ * Puts a mail in the queue; with `sql` it is sent when, and only when, that transaction commits. `until`: when it says nothing of use any
+ * more; still in the queue then, it is dropped. Throws 503 `mail.not_configured` where there is no mailer.
+ */
+export type QueueMail = (mail: Mail, sql?: Sql, options?: { until?: Date }) => Promise<void>;
 
 export const MAIL_JOB = 'mail.send';
 const CONTEXT = 'mail';
@@ -77,19 +82,21 @@ interface Queue {
 
 /** The way to the queue. Codes and links never lie in the database in the clear. */
 export function createQueueMail(deps: { jobs: Queue; box: SecretBox; mailer: Mailer | undefined }): QueueMail {
-  return async (mail, sql) => {
+  return async (mail, sql, { until } = {}) => {
     if (!deps.mailer) throw mailNotConfigured();
     checkMail(mail);
     const sealed = deps.box.seal(JSON.stringify(mail), CONTEXT).toString('base64');
-    await deps.jobs.add({ name: MAIL_JOB, payload: { sealed } }, sql);
+    await deps.jobs.add({ name: MAIL_JOB, payload: { sealed, ...(until ? { until: until.toISOString() } : {}) } }, sql);
   };
 }
 
 /** The handler of `mail.send`. */
-export function mailHandler(deps: { box: SecretBox; mailer: Mailer | undefined }): JobHandler {
+export function mailHandler(deps: { box: SecretBox; mailer: Mailer | undefined; clock: Clock; log: Logger }): JobHandler {
   return async (payload) => {
+    const { sealed, until } = payload as { sealed?: unknown; until?: unknown };
+    if (typeof until === 'string' && Date.parse(until) <= deps.clock.now().getTime())
+      return deps.log.warn({ until }, 'a mail could not be sent in time and was dropped');
     if (!deps.mailer) throw mailNotConfigured();
-    const { sealed } = payload as { sealed?: unknown };
     if (typeof sealed !== 'string') throw new TypeError('a mail job without its mail');
     await deps.mailer.send(JSON.parse(deps.box.open(Buffer.from(sealed, 'base64'), CONTEXT).toString('utf8')) as Mail);
   };

@@ -18,6 +18,7 @@ const EXPIRED: Readonly<Record<string, string>> = {
   oidc_grants: `expires_at < ${AN_HOUR_AGO}`,
   revoked_tokens: `expires_at < ${AN_HOUR_AGO}`,
   rate_limits: `expire < extract(epoch from ${AN_HOUR_AGO}) * 1000`,
+  known_devices: `last_seen_at < clock_timestamp() - interval '1 year'`,
   dev_messages: `at < clock_timestamp() - interval '1 day'`,
 };
 

@@ -6,7 +6,7 @@ import type { AuditLog, Transact } from '../features/audit/index.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import type { Limits } from '../infra/limits.ts';
-import type { Mail } from '../infra/mail.ts';
+import type { QueueMail } from '../infra/mail.ts';
 import type { Database, Sql } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import type { Codes } from './codes.ts';
@@ -29,7 +29,7 @@ export interface FlowDeps {
   passwords: Passwords;
   codes: Codes;
   methods: readonly LoginMethod[];
-  queueMail(mail: Mail, sql?: Sql): Promise<void>;
+  queueMail: QueueMail;
   /** Ends the person's sessions and the grants and tokens that hang on them, in that transaction; `exceptSession` is the id of one that goes on. */
   endAccess(userId: string, sql: Sql, options?: { exceptSession?: string | undefined }): Promise<unknown>;
 }

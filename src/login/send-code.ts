@@ -4,6 +4,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { AuditEvent } from '../core/audit-event.ts';
+import { addSeconds } from '../core/clock.ts';
 import { anonymousScope, type Scope } from '../core/scope.ts';
 import type { Work } from '../features/audit/index.ts';
 import { addressKey } from '../infra/limits.ts';
@@ -95,8 +96,9 @@ async function sendCode(deps: FlowDeps, payload: unknown): Promise<void> {
   }
   await deps.transact(scope, async (work) => {
     const binding = { purpose, journeyId: request.journeyId, recipient: emailKey(email) };
+    const until = addSeconds(deps.clock.now(), deps.codes.lifetimeSeconds);
     const code = await deps.codes.issue(work.sql, binding, person?.id);
-    await deps.queueMail({ to, ...codeMail(deps, request, code) }, work.sql);
+    await deps.queueMail({ to, ...codeMail(deps, request, code) }, work.sql, { until });
     work.record({ ...about, type: 'code.sent', outcome: 'success', data: { purpose, channel: 'email' } });
   });
 }

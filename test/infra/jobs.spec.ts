@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { addSeconds, systemClock } from '#src/core/clock.ts';
 import { createJobs, type Jobs } from '#src/infra/jobs.ts';
 import { createLogger } from '#src/infra/log.ts';
-import { createQueueMail, MAIL_JOB, mailHandler } from '#src/infra/mail.ts';
+import { createQueueMail, MAIL_JOB, type Mail, mailHandler } from '#src/infra/mail.ts';
 import { createMailbox } from '#src/infra/mailbox.ts';
 import { type Database, openDatabase } from '#src/infra/postgres.ts';
 import { createSecretBox } from '#src/infra/secret-box.ts';
@@ -102,7 +103,7 @@ describe('jobs', () => {
     );
     const queued = await owner.query('select payload::text as payload from graphile_worker._private_jobs');
     assert.doesNotMatch(JSON.stringify(queued.rows), /314159|ada@/);
-    await jobs.start({ [MAIL_JOB]: mailHandler({ mailer: mailbox, box }) });
+    await jobs.start({ [MAIL_JOB]: mailHandler({ mailer: mailbox, box, clock: systemClock, log }) });
     await until(async () => (await mailbox.list()).length === 1);
     await mailbox.sendText({ to: '+15550100', text: 'two' });
     const kept = await mailbox.list();
@@ -118,14 +119,34 @@ describe('jobs', () => {
     assert.doesNotMatch(JSON.stringify(stored.rows), /314159|ada@/);
   });
 
+  it('drop a mail that is still in the queue when it says nothing of use any more', async () => {
+    const sent: string[] = [];
+    const mailer = { send: async ({ subject }: Mail) => void sent.push(subject) };
+    const queueMail = createQueueMail({ jobs, box, mailer });
+    const mail = (subject: string): Mail => ({ to: 'ada@example.org', subject, text: '', html: '' });
+    const now = systemClock.now();
+    await queueMail(mail('too late'), undefined, { until: addSeconds(now, -1) });
+    await queueMail(mail('in time'), undefined, { until: addSeconds(now, 600) });
+    await queueMail(mail('whenever'));
+    await jobs.start({ [MAIL_JOB]: mailHandler({ mailer, box, clock: systemClock, log }) });
+    await until(async () => (await waiting(MAIL_JOB)) === 0);
+    assert.deepEqual(sent.sort(), ['in time', 'whenever']);
+  });
+
   it('sweep what has expired, in batches, and nothing else', async () => {
     await owner.query(`
       insert into revoked_tokens (jti, expires_at) select 'old-' || n, now() - interval '2 hours' from generate_series(1, 2500) n;
       insert into revoked_tokens (jti, expires_at) values ('fresh', now() + interval '1 hour'), ('just-ended', now() - interval '1 minute');
       insert into rate_limits (key, points, expire) values ('old', 1, 1), ('fresh', 1, extract(epoch from now() + interval '1 hour') * 1000);
-      insert into dev_messages (id, at, sealed) values (gen_random_uuid(), now() - interval '2 days', '');`);
+      insert into dev_messages (id, at, sealed) values (gen_random_uuid(), now() - interval '2 days', '');
+      with tenant as (insert into tenants (id, slug, name, type) values (gen_random_uuid(), 'swept', 'Swept', 'team') returning id),
+        person as (insert into users (id, home_tenant_id, username, username_key) select gen_random_uuid(), id, 'ada', 'ada' from tenant returning id)
+        insert into known_devices (user_id, device_hash, last_seen_at) select person.id, d.hash, now() - d.age
+          from person, (values ('forgotten', interval '367 days'), ('of this year', interval '364 days')) as d(hash, age);`);
     const swept = await sweepExpired(db);
     assert.deepEqual([swept['revoked_tokens'], swept['rate_limits'], swept['dev_messages'], swept['oidc_objects']], [2500, 1, 1, 0]);
+    assert.equal(swept['known_devices'], 1);
+    assert.deepEqual((await owner.query('select device_hash from known_devices')).rows, [{ device_hash: 'of this year' }]);
     const left = await owner.query('select jti from revoked_tokens order by jti');
     assert.deepEqual(
       left.rows.map(({ jti }) => jti),

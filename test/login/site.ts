@@ -162,7 +162,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     view,
     log,
   });
-  await jobs.start({ ...loginJobs(flow), [MAIL_JOB]: mailHandler({ box, mailer: mailbox }) });
+  await jobs.start({ ...loginJobs(flow), [MAIL_JOB]: mailHandler({ box, mailer: mailbox, clock, log }) });
 
   const mails = async (to: string): Promise<KeptMessage[]> => (await mailbox.list()).filter((mail) => mail.to === to);
   const site: Site = {
