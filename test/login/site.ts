@@ -14,7 +14,7 @@ import { createHandler, OWN_PATHS } from '#src/http/server.ts';
 import { createView } from '#src/http/view.ts';
 import { createChangeFeed } from '#src/infra/change-feed.ts';
 import { createJobs } from '#src/infra/jobs.ts';
-import { createQueueMail, MAIL_JOB, mailHandler } from '#src/infra/mail.ts';
+import { createQueueMail, MAIL_JOB, type Mailer, mailHandler } from '#src/infra/mail.ts';
 import { createMailbox, type KeptMessage } from '#src/infra/mailbox.ts';
 import { createCodes } from '#src/login/codes.ts';
 import { devMailbox } from '#src/login/dev-mailbox.ts';
@@ -42,6 +42,7 @@ export interface Site extends Harness {
   /** A browser at an address of its own. */
   visitor(address?: string): Visitor;
   addClient(clientId: string, more?: { firstParty?: boolean; directLogin?: boolean; metadata?: Record<string, unknown> }): Promise<void>;
+  mailServer: { away: boolean };
   mails(to: string): Promise<KeptMessage[]>;
   /** The mail that arrives for the address after `count` others. */
   mailFor(to: string, count?: number): Promise<KeptMessage>;
@@ -65,8 +66,11 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
   const feed = await createChangeFeed(db, { intervalMs: 60_000, maxAgeMs: 600_000 });
   const [clients, resources] = [createClientCache({ db, feed }), createResourceCache({ db, feed })];
   const mailbox = createMailbox({ db, box });
+  const mailServer = { away: false };
+  const away = (): Promise<never> => Promise.reject(new Error('the mail server is away'));
+  const mailer: Mailer = { send: (mail) => (mailServer.away ? away() : mailbox.send(mail)) };
   const jobs = createJobs(db, log, { pollMs: 100 });
-  const queueMail = createQueueMail({ jobs, box, mailer: mailbox });
+  const queueMail = createQueueMail({ jobs, box, mailer });
   const view = createView({ clock, folders: [LOGIN_VIEWS, ACCOUNT_VIEWS] });
   const jwks = await signingKeys();
 
@@ -162,12 +166,13 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     view,
     log,
   });
-  await jobs.start({ ...loginJobs(flow), [MAIL_JOB]: mailHandler({ box, mailer: mailbox, clock, log }) });
+  await jobs.start({ ...loginJobs(flow), [MAIL_JOB]: mailHandler({ box, mailer, clock, log }) });
 
   const mails = async (to: string): Promise<KeptMessage[]> => (await mailbox.list()).filter((mail) => mail.to === to);
   const site: Site = {
     ...h,
     url,
+    mailServer,
     visitor: (address = randomAddress()) => new Visitor(url, { 'x-forwarded-for': address, accept: 'text/html' }),
     async addClient(clientId, { firstParty = true, directLogin = false, metadata = {} } = {}) {
       const all = {
