@@ -1,128 +1,39 @@
 /** What is thrown at the protocol's endpoints from outside, against the whole server: nothing of it gives anything, tells anything or breaks anything. */
 import assert from 'node:assert/strict';
-import { createHash, createPublicKey, randomBytes, randomUUID } from 'node:crypto';
+import { createPublicKey, randomUUID } from 'node:crypto';
 import { type CryptoKey, decodeJwt, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
-import { basicAuth, newAddress, type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
-import type { Browser } from '#test/support/browser.ts';
+import { basicAuth, type Reply } from '#test/support/app.ts';
 import { visit } from '#test/support/person.ts';
+import { BYE, CALLBACK, JWT_API, type Outside, type Pairs, startOutside } from './outside.ts';
 
-const CALLBACK = 'https://app.test/cb';
-const BYE = 'https://app.test/bye';
-const [JWT_API, OPAQUE_API] = ['https://things.test/jwt', 'https://things.test/opaque'];
 const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const EVIL_ORIGINS = ['https://evil.test', 'null', 'https://spa.test.evil.test', 'http://spa.test', 'https://spa.test:8443'];
 
-type Pairs = Record<string, string | readonly string[]>;
-
 describe('from outside', () => {
-  let app: RunningApp;
-  let web: { id: string; secret: string };
-  let other: { id: string; secret: string };
-  let rs: { id: string; secret: string };
-  let key: CryptoKey;
-  let publicJwk: JWK;
-  const person = { login: 'ada@example.test', password: 'an unlikely passphrase 1' };
-  const second = { login: 'bob@example.test', password: 'an unlikely passphrase 2' };
+  let app: Outside['app'];
+  let web: Outside['web'];
+  let other: Outside['other'];
+  let rs: Outside['rs'];
+  let key: Outside['key'];
+  let publicJwk: Outside['publicJwk'];
+  let person: Outside['person'];
+  let second: Outside['second'];
+  let created: Outside['created'];
+  let request: Outside['request'];
+  let authorize: Outside['authorize'];
+  let signIn: Outside['signIn'];
+  let send: Outside['send'];
+  let form: Outside['form'];
+  let introspect: Outside['introspect'];
 
   before(async function () {
     this.timeout(60_000);
-    app = await startTestApp();
-    web = await client({ post_logout_redirect_uris: [BYE] });
-    other = await client({ client_name: 'Other', post_logout_redirect_uris: ['https://other.test/bye'] });
-    await client({ client_id: 'spa', token_endpoint_auth_method: 'none', allowed_origins: ['https://spa.test'] });
-    rs = await client({ grant_types: ['client_credentials'], response_types: [], redirect_uris: [] });
-    const pair = await generateKeyPair('RS256', { extractable: true });
-    key = pair.privateKey;
-    publicJwk = await exportJWK(pair.publicKey);
-    await client({
-      client_id: 'signed',
-      grant_types: ['client_credentials'],
-      response_types: [],
-      redirect_uris: [],
-      token_endpoint_auth_method: 'private_key_jwt',
-      token_endpoint_auth_signing_alg: 'RS256',
-      jwks: { keys: [{ ...publicJwk, kid: 'c', alg: 'RS256', use: 'sig' }] },
-    });
-    for (const [identifier, accessTokenFormat] of [
-      [JWT_API, 'jwt'],
-      [OPAQUE_API, 'opaque'],
-    ])
-      await created('/api/resources', {
-        identifier,
-        name: 'Things',
-        accessTokenFormat,
-        scopes: [{ name: 'things.read' }, { name: 'things.write' }],
-        clients: [rs.id],
-      });
-    for (const { login, password } of [person, second])
-      await created('/api/users', { email: login, emailVerified: true, password, givenName: 'Ada' });
+    ({ app, web, other, rs, key, publicJwk, person, second, created, request, authorize, signIn, send, form, introspect } =
+      await startOutside());
   });
   after(() => app.close());
   afterEach(() => assert.doesNotMatch(app.log(), /"level":"(error|fatal)"/, 'nothing of it is an error of ours'));
 
-  async function created(path: string, body: object): Promise<Record<string, unknown>> {
-    const answer = await app.api('POST', path, body);
-    assert.equal(answer.status, 201, answer.text);
-    return answer.body;
-  }
-  async function client(metadata: object): Promise<{ id: string; secret: string }> {
-    const made = await created('/api/clients', {
-      client_name: 'App',
-      redirect_uris: [CALLBACK],
-      grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-      token_endpoint_auth_method: 'client_secret_basic',
-      ...metadata,
-    });
-    return { id: String(made['client_id']), secret: String(made['client_secret']) };
-  }
-
-  function request(clientId: string, extra: Pairs = {}): { url: string; verifier: string } {
-    const verifier = randomBytes(32).toString('base64url');
-    const query = new URLSearchParams();
-    const all: Pairs = {
-      client_id: clientId,
-      response_type: 'code',
-      redirect_uri: CALLBACK,
-      scope: 'openid',
-      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-      code_challenge_method: 'S256',
-      ...extra,
-    };
-    for (const [name, value] of Object.entries(all)) for (const one of [value].flat()) query.append(name, one as string);
-    return { url: `/auth?${query}`, verifier };
-  }
-  async function authorize(clientId: string, extra: Pairs = {}, browser: Browser = app.browser(), as = person) {
-    const { url, verifier } = request(clientId, extra);
-    const { location, page } = await visit(browser, url, as);
-    const code = location?.searchParams.get('code');
-    assert.ok(code, location?.href ?? page?.text);
-    return { grant_type: 'authorization_code', code, redirect_uri: CALLBACK, code_verifier: verifier };
-  }
-  async function signIn(extra: Pairs = {}, browser: Browser = app.browser(), as = person): Promise<Record<string, string>> {
-    const answer = await app.token(await authorize(web.id, extra, browser, as), web);
-    assert.equal(answer.status, 200, answer.text);
-    return answer.body as Record<string, string>;
-  }
-  const send = async (method: string, path: string, { headers = {}, body }: { headers?: Record<string, string>; body?: string } = {}) => {
-    const response = await fetch(app.issuer + path, {
-      method,
-      redirect: 'manual',
-      headers: { 'x-forwarded-for': newAddress(), ...headers },
-      ...(body === undefined ? {} : { body }),
-    });
-    return { status: response.status, headers: response.headers, text: await response.text() };
-  };
-  const form = (path: string, pairs: Record<string, string>, headers: Record<string, string> = {}) =>
-    send('POST', path, {
-      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-      body: new URLSearchParams(pairs).toString(),
-    });
-  const introspect = async (token: string): Promise<unknown> => {
-    const { status, text } = await form('/token/introspection', { token }, basicAuth(rs));
-    assert.equal(status, 200, text);
-    return (JSON.parse(text) as { active?: unknown }).active;
-  };
   const errorOf = ({ body }: Reply): unknown => body['error'];
 
   describe('redirect URIs', () => {
