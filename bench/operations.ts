@@ -24,9 +24,16 @@ export interface Operation {
 }
 
 const API = 'https://api.bench.test';
+let visitor = 0;
+
+/** Of a few servers, as of a relying party's own. */
+const servers = Array.from({ length: 32 }, (_, n) => ({ 'x-forwarded-for': `12.1.0.${n}` }));
+function fromServer(): Record<string, string> {
+  visitor += 1;
+  return servers[visitor % servers.length]!;
+}
 
 /** Addresses that differ, so that the limits stay on at their production values and hold nobody up. */
-let visitor = 0;
 function from(): Record<string, string> {
   visitor = (visitor + 1) % 16_000_000;
   return { 'x-forwarded-for': `11.${(visitor >> 16) & 255}.${(visitor >> 8) & 255}.${visitor & 255}` };
@@ -88,12 +95,17 @@ function mainForm(html: string): { action: string; hidden: Record<string, string
 }
 
 export async function redeem(target: Target, { code, verifier }: Redeemable): Promise<{ access_token: string; refresh_token: string }> {
-  const answer = await target.wire.send('POST', target.endpoints.token, basic(target.web.id, target.web.secret), {
-    grant_type: 'authorization_code',
-    code,
-    code_verifier: verifier,
-    redirect_uri: target.redirectUri,
-  });
+  const answer = await target.wire.send(
+    'POST',
+    target.endpoints.token,
+    { ...basic(target.web.id, target.web.secret), ...fromServer() },
+    {
+      grant_type: 'authorization_code',
+      code,
+      code_verifier: verifier,
+      redirect_uri: target.redirectUri,
+    },
+  );
   return JSON.parse(expectStatus(answer, 200, 'code exchange').body) as { access_token: string; refresh_token: string };
 }
 
@@ -110,11 +122,16 @@ const clientCredentials = (alg: 'rs256' | 'es256', requests: number): Operation 
   async prepare(target) {
     return async () => {
       expectStatus(
-        await target.wire.send('POST', target.endpoints.token, basic(target.machine.id, target.machine.secret), {
-          grant_type: 'client_credentials',
-          resource: `${API}/${alg}`,
-          scope: 'read',
-        }),
+        await target.wire.send(
+          'POST',
+          target.endpoints.token,
+          { ...basic(target.machine.id, target.machine.secret), ...fromServer() },
+          {
+            grant_type: 'client_credentials',
+            resource: `${API}/${alg}`,
+            scope: 'read',
+          },
+        ),
         200,
         `client_credentials ${alg}`,
       );
@@ -155,10 +172,15 @@ export const OPERATIONS: readonly Operation[] = [
       return async (n) => {
         const chain = n % chains;
         const turn = busy[chain]!.then(async () => {
-          const answer = await target.wire.send('POST', target.endpoints.token, basic(target.web.id, target.web.secret), {
-            grant_type: 'refresh_token',
-            refresh_token: held[chain]!,
-          });
+          const answer = await target.wire.send(
+            'POST',
+            target.endpoints.token,
+            { ...basic(target.web.id, target.web.secret), ...fromServer() },
+            {
+              grant_type: 'refresh_token',
+              refresh_token: held[chain]!,
+            },
+          );
           held[chain] = (
             JSON.parse(expectStatus(answer, 200, `refresh ${n} of ${requests}`).body) as { refresh_token: string }
           ).refresh_token;
@@ -175,10 +197,15 @@ export const OPERATIONS: readonly Operation[] = [
       const [one] = await codes(target, 1);
       const { access_token } = await redeem(target, one!);
       return async () => {
-        const answer = await target.wire.send('POST', target.endpoints.introspection, basic(target.web.id, target.web.secret), {
-          token: access_token,
-          token_type_hint: 'access_token',
-        });
+        const answer = await target.wire.send(
+          'POST',
+          target.endpoints.introspection,
+          { ...basic(target.web.id, target.web.secret), ...fromServer() },
+          {
+            token: access_token,
+            token_type_hint: 'access_token',
+          },
+        );
         if (!expectStatus(answer, 200, 'introspection').body.includes('"active":true')) throw new Error('the token is not active');
       };
     },
@@ -191,7 +218,7 @@ export const OPERATIONS: readonly Operation[] = [
       const { access_token } = await redeem(target, one!);
       return async () => {
         expectStatus(
-          await target.wire.send('GET', target.endpoints.userinfo, { authorization: `Bearer ${access_token}` }),
+          await target.wire.send('GET', target.endpoints.userinfo, { authorization: `Bearer ${access_token}`, ...fromServer() }),
           200,
           'userinfo',
         );

@@ -43,9 +43,9 @@ const rules = {
   clientAuthFailureByClient: { points: 30, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
   clientAuthFailureByAddress: { points: 120, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
   /** What nobody has to authenticate for at the protocol's door. */
-  authorizeByAddress: { points: 600, durationSeconds: 60, blockSeconds: 0, store: 'local' },
+  authorizeByAddress: { points: 3000, durationSeconds: 60, blockSeconds: 0, store: 'local' },
   /** By client and address together, as with failures. */
-  tokenByClient: { points: 10_000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
+  tokenByClient: { points: 50_000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
   apiByActor: { points: 2000, durationSeconds: 10, blockSeconds: 0, store: 'local' },
 } as const satisfies Record<string, Omit<LimitRule, 'name'>>;
 

@@ -13,7 +13,7 @@ describe('traffic limits', () => {
     for (const id of ['rs', 'other']) await issuer.addClient(id, MACHINE);
     const limits = createLimits({ db: issuer.db });
     useTrafficLimits(issuer.provider, {
-      // The same rules with fewer points, since ten thousand requests take their time.
+      // The same rules with fewer points, since fifty thousand requests take their time.
       limits: { consume: (rule, key) => limits.consume({ ...rule, points: MOST }, key) },
       pages: { error: (ctx, { status, error }) => void Object.assign(ctx, { status, type: 'html', body: `<p>${error}</p>` }) },
       log: { error: (details) => void issuer.state.errors.push(details) },
