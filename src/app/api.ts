@@ -7,7 +7,7 @@ import { auditRoutes } from '../features/audit/routes.ts';
 import type { ClientDeps } from '../features/clients/commands.ts';
 import { knownClients } from '../features/clients/queries.ts';
 import { clientRoutes } from '../features/clients/routes.ts';
-import { setPassword } from '../features/credentials/commands.ts';
+import { setImportedPassword, setPassword } from '../features/credentials/commands.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { resourceRoutes } from '../features/resources/routes.ts';
@@ -53,6 +53,7 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     },
     hashPassword: passwords.hash,
     setPassword: (work, input) => setPassword({ clock }, work, input),
+    setImportedPassword: (work, input) => setImportedPassword({ clock }, work, input),
     async endAccess({ sql }, userId) {
       await deleteJourneysOf(sql, userId);
       await endAccess(sessions, userId, sql);

@@ -2,13 +2,14 @@
 import { availableParallelism } from 'node:os';
 import argon2 from 'argon2';
 import { AppError } from '../core/errors.ts';
+import { verifyImported } from './legacy-hash.ts';
 
 export interface PasswordHasher {
   /** A PHC string with a salt of its own. Throws 503 `service.busy` where the queue does not move. */
   hash(password: string): Promise<string>;
-  /** Whether the password belongs to the hash. For an unknown account pass undefined: it costs the same and is false. Throws as `hash` does. */
+  /** Whether the password belongs to the hash, ours or an imported one. For an unknown account pass undefined: it costs the same and is false. Throws as `hash` does. */
   verify(hash: string | undefined, password: string): Promise<boolean>;
-  /** Whether the hash was made with weaker settings than today's. */
+  /** Whether the hash was made with other settings than today's. */
   needsRehash(hash: string): boolean;
 }
 
@@ -33,7 +34,7 @@ export function createPasswordHasher(options: { concurrency?: number; queueMs?: 
         await inTurn(() => argon2.verify(sameCost, password));
         return false;
       }
-      return inTurn(() => argon2.verify(stored, password));
+      return inTurn(() => verifyImported({ phc: stored }, password));
     },
     needsRehash: (stored) => !stored.startsWith('$argon2id$') || argon2.needsRehash(stored, SETTINGS),
   };

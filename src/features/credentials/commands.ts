@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
+import type { ImportedHash } from '../../infra/legacy-hash.ts';
 import type { Work } from '../audit/index.ts';
 import { savePassword } from './store.ts';
 
@@ -37,3 +38,13 @@ export async function setPassword(deps: { clock: Clock }, work: Work, input: New
   }
   return saved;
 }
+
+export interface ImportedPassword {
+  userId: string;
+  hash: ImportedHash;
+  mustChange?: boolean;
+}
+
+/** Stores a hash that another system made, as `setPassword` does; the person's first sign-in replaces it by one of ours. */
+export const setImportedPassword = (deps: { clock: Clock }, work: Work, { hash, ...input }: ImportedPassword): Promise<boolean> =>
+  setPassword(deps, work, { ...input, hash: hash.phc, reason: 'imported' });

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler';
 
 /** What a credential of type `password` keeps in `data`. */
 export const PasswordData = Type.Object({
-  /** PHC string. */
+  /** PHC string or bcrypt; ours, or an imported one until the first sign-in. */
   hash: Type.String(),
   /** Somebody else knows it: it has to be changed at the next sign-in. */
   mustChange: Type.Boolean(),

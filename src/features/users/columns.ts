@@ -11,6 +11,8 @@ export interface NewUser {
   phone?: string;
   phoneVerified?: boolean;
   password?: string;
+  /** Made by another system; not together with `password`. */
+  passwordHash?: string | Record<string, unknown>;
   passwordMustChange?: boolean;
   givenName?: string;
   familyName?: string;

@@ -4,8 +4,10 @@ import { isId, newId } from '../../core/ids.ts';
 import { BUILT_IN_ROLES } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
+import { parseImportedHash } from '../../infra/imported-hash.ts';
 import type { Sql } from '../../infra/postgres.ts';
 import type { Transact, Work } from '../audit/index.ts';
+import type { ImportedPassword } from '../credentials/index.ts';
 import { changedFields, columnsOfChange, columnsOfNew, type NewUser, type UserChange } from './columns.ts';
 import { addressNeedsInvitation, asTaken, higherRights, lastAdministrator, notHome, verifiedForbidden } from './errors.ts';
 import {
@@ -32,6 +34,8 @@ export interface UserDeps {
   hashPassword(password: string): Promise<string>;
   /** Stores the password in the transaction of `work` and records that it was set. */
   setPassword(work: Work, input: { userId: string; hash: string; mustChange: boolean; reason: 'set_by_administrator' }): Promise<unknown>;
+  /** The same with a hash that another system made. */
+  setImportedPassword(work: Work, input: ImportedPassword): Promise<unknown>;
   /** Ends sessions, grants with all their tokens, journeys and one-time codes of a person, in the transaction of `work`. */
   endAccess(work: Work, userId: string): Promise<void>;
   /** Destroys the person's key. */
@@ -45,6 +49,7 @@ export interface UserDeps {
 export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): Promise<UserRow> {
   checkVerified(scope, input);
   checkMustChange(input);
+  const imported = importedHash(input);
   if (input.email !== undefined && !scope.platform) throw addressNeedsInvitation();
   const columns = columnsOfNew(newId(), scope.tenantId, input, deps.clock.now());
   const hash = await newHash(deps, input.password, columns);
@@ -52,6 +57,7 @@ export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): 
     return await deps.transact(scope, async (work) => {
       const row = await createUserRow(work.sql, columns);
       if (hash !== undefined) await storePassword(deps, work, row.id, hash, input.passwordMustChange);
+      if (imported) await deps.setImportedPassword(work, { userId: row.id, hash: imported, mustChange: input.passwordMustChange ?? false });
       work.record({ type: 'user.created', outcome: 'success', target: { type: 'user', id: row.id } });
       return row;
     });
@@ -154,9 +160,20 @@ function checkVerified(scope: Scope, { emailVerified, phoneVerified }: { emailVe
 }
 
 /** It is said of the password that comes along; alone it would be taken and do nothing. */
-function checkMustChange({ password, passwordMustChange }: { password?: string; passwordMustChange?: boolean }): void {
-  if (passwordMustChange !== undefined && password === undefined)
+function checkMustChange({
+  password,
+  passwordHash,
+  passwordMustChange,
+}: Pick<NewUser, 'password' | 'passwordHash' | 'passwordMustChange'>): void {
+  if (passwordMustChange !== undefined && password === undefined && passwordHash === undefined)
     throw invalidInput([{ pointer: '/passwordMustChange', message: 'goes with a password' }]);
+}
+
+/** Nobody knows the password behind it, so only its hash is judged. */
+function importedHash({ password, passwordHash }: NewUser): ImportedPassword['hash'] | undefined {
+  if (passwordHash === undefined) return undefined;
+  if (password !== undefined) throw invalidInput([{ pointer: '/passwordHash', message: 'does not go with a password' }]);
+  return parseImportedHash(passwordHash);
 }
 
 /** Whoever may write people must not become an administrator by resetting one's password. */

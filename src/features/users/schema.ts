@@ -11,6 +11,14 @@ const PHONE = Type.String({ minLength: 8, maxLength: 40, description: 'E.164' })
 const NAME = Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\p{Cc}<>]+$' });
 const LOCALE = Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$', description: 'BCP 47' });
 const STATUS = Type.Union([Type.Literal('active'), Type.Literal('disabled')]);
+const PASSWORD_HASH = Type.Union(
+  [Type.String({ minLength: 1, maxLength: 4096 }), Type.Record(Type.String(), Type.Unknown(), { maxProperties: 20 })],
+  {
+    writeOnly: true,
+    description:
+      'A hash that another system made, instead of `password`: argon2, scrypt or PBKDF2 in the PHC string format, bcrypt (2a, 2b, 2y), a credential of a Keycloak realm export, or the value of `custom_password_hash` of Auth0; 4096 characters at most. Verified at the first sign-in, and replaced then. Bounds: argon2 256 MiB and 10 passes, scrypt 256 MiB and N·r·p 2^23, PBKDF2 1,000 to 2,000,000 iterations, bcrypt cost 4 to 14.',
+  },
+);
 const PASSWORD = Type.String({ minLength: 1, maxLength: 1024, writeOnly: true });
 
 const ATTRIBUTE_NAME = '^[A-Za-z][A-Za-z0-9_.-]{0,63}$';
@@ -50,6 +58,7 @@ export const NEW_USER = Type.Object({
   phone: Type.Optional(PHONE),
   phoneVerified: Type.Optional(Type.Boolean()),
   password: Type.Optional(PASSWORD),
+  passwordHash: Type.Optional(PASSWORD_HASH),
   passwordMustChange: Type.Optional(Type.Boolean({ description: 'The person chooses another at the next sign-in' })),
   givenName: Type.Optional(NAME),
   familyName: Type.Optional(NAME),
