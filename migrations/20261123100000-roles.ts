@@ -145,6 +145,9 @@ export async function up(knex: Knex): Promise<void> {
         from memberships m join tenants t on t.id = m.tenant_id where m.user_id = person;
       end;
 
+    create function tenants_of(person uuid) returns setof uuid language sql stable security definer set search_path = public, pg_temp
+      begin atomic select tenant_id from memberships where user_id = person; end;
+
     -- Every role of a tenant with its parents' names: what processes keep and ask for permissions.
     create function roles_for_protocol(tenant uuid) returns jsonb language sql stable security definer set search_path = public, pg_temp
       begin atomic
@@ -182,7 +185,7 @@ export async function down(knex: Knex): Promise<void> {
         select m.tenant_id, t.slug, t.name, t.status, m.roles from memberships m join tenants t on t.id = m.tenant_id where m.user_id = person;
       end;
     drop trigger users_at_home on users; drop trigger tenants_roles on tenants;
-    drop function at_home_is_member(); drop function with_built_in_roles(); drop function roles_for_protocol(uuid);
+    drop function at_home_is_member(); drop function with_built_in_roles(); drop function roles_for_protocol(uuid); drop function tenants_of(uuid);
     drop function role_names_of(uuid, uuid); drop function group_names_of(uuid, uuid); drop function member_attributes_of(uuid, uuid);
     drop table role_assignments; drop table group_members; drop table groups; drop table role_parents; drop table roles;
     -- Who is a member of the root tenant ran the installation, then.

@@ -11,6 +11,7 @@ import { setImportedPassword, setPassword } from '../features/credentials/comman
 import type { Passwords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { resourceRoutes } from '../features/resources/routes.ts';
+import type { RoleBooks } from '../features/roles/index.ts';
 import { endAccess, type SessionCommandDeps } from '../features/sessions/commands.ts';
 import { personRoutes } from '../features/sessions/person-routes.ts';
 import type { SessionQueryDeps } from '../features/sessions/queries.ts';
@@ -38,15 +39,17 @@ export interface ApiParts {
   passwords: Passwords;
   protocol: Protocol;
   sessions: SessionQueryDeps & SessionCommandDeps;
+  roles: RoleBooks;
 }
 
-export function createApi({ config, clock, db, reads, audit, passwords, protocol, sessions }: ApiParts) {
+export function createApi({ config, clock, db, reads, audit, passwords, protocol, sessions, roles }: ApiParts) {
   const { transact, forget, openPersonal } = audit;
   const users: UserDeps & { db: Database } = {
     db,
     clock,
     transact,
     forget,
+    roles,
     async checkPassword(password, about, tenantId) {
       const fault = await passwords.judge(password, wordsOf(...about, ...(await tenantWords(db, tenantId))));
       return fault && message(DEFAULT_LOCALE, fault.key, fault.values);

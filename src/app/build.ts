@@ -8,10 +8,12 @@ import { createDemo } from '../demo/demo.ts';
 import { createAudit } from '../features/audit/record.ts';
 import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
+import { createRoleBooks } from '../features/roles/book.ts';
 import { endAccess } from '../features/sessions/commands.ts';
 import { NOTIFY_JOB } from '../features/sessions/index.ts';
 import { TEND_JOB } from '../features/signing-keys/commands.ts';
-import { listIssuers, tenantExists } from '../features/tenants/store.ts';
+import { createTenantCache } from '../features/tenants/cache.ts';
+import { listIssuers } from '../features/tenants/store.ts';
 import { assets } from '../http/assets.ts';
 import { createCsrf } from '../http/csrf.ts';
 import { apiReference } from '../http/docs.ts';
@@ -87,6 +89,8 @@ export async function buildApp(config: Config, options: AppOptions) {
     const jobs = createJobs(db, log);
     const feed = await createChangeFeed(db, { log: warn });
     closers.push(() => feed.stop());
+    const roles = createRoleBooks({ db, feed });
+    const tenants = createTenantCache({ db, feed });
     const audit = createAudit({ db, box, clock, jobs, log });
     feed.on('person', ({ id }) => audit.drop(id));
     feed.on(
@@ -129,11 +133,13 @@ export async function buildApp(config: Config, options: AppOptions) {
       fetch,
       audit,
       rootTenantId,
+      roles,
+      tenants,
       issuers: () => issuers,
       authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
     });
     const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers.map(({ url }) => url), keyOf: storageKey };
-    const { routes, users, clients } = createApi({ config, clock, db, reads, audit, passwords, protocol, sessions });
+    const { routes, users, clients } = createApi({ config, clock, db, reads, audit, passwords, protocol, sessions, roles });
     const health = createHealth({ database: async () => checkClock(await db.clockSkewMs(() => clock.now().getTime())) }, log);
     const flow = {
       db,
@@ -157,10 +163,10 @@ export async function buildApp(config: Config, options: AppOptions) {
         frontDoor('/account'),
         serveDirectPaths(protocol.pool),
         mountRoutes(routes, {
-          authenticate: createAuthenticate({ db, clock, tokens: protocol.tokens, baseIssuer: config.issuer }),
+          authenticate: createAuthenticate({ db, clock, tokens: protocol.tokens, baseIssuer: config.issuer, roles }),
           audit: audit.audit,
           defaultTenantId: rootTenantId,
-          tenantExists: (id) => tenantExists(db, id),
+          tenantExists: async (id) => (await tenants.find(id))?.status === 'active',
           idempotency: createIdempotencyKeys({ db, box }),
           limit: ({ actor, request }) =>
             limits.consume(RULES.apiByActor, actor.type === 'anonymous' ? addressKey(request.address) : `${actor.type}:${actor.id}`),

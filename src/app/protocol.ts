@@ -5,8 +5,9 @@ import type { Clock } from '../core/clock.ts';
 import { pickLocale } from '../core/messages/catalogue.ts';
 import { currentRequest, systemScope } from '../core/scope.ts';
 import type { Audit } from '../features/audit/record.ts';
+import type { RoleBooks } from '../features/roles/index.ts';
 import { ensureSecrets, type SigningKeyDeps, tendKeys } from '../features/signing-keys/commands.ts';
-import type { Issuer } from '../features/tenants/index.ts';
+import type { Issuer, TenantCache } from '../features/tenants/index.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
 import type { Limits } from '../infra/limits.ts';
@@ -43,6 +44,8 @@ export interface ProtocolParts {
   fetch: typeof globalThis.fetch;
   audit: Audit;
   rootTenantId: string;
+  roles: RoleBooks;
+  tenants: TenantCache;
   issuers(): readonly Issuer[];
   /** The engine's direct door. */
   authenticate: DirectLoginDeps['authenticate'];
@@ -72,7 +75,7 @@ export async function createProtocol(parts: ProtocolParts) {
   const keys = await createKeys({ db, box, feed, cookieKeys: config.cookieKeys, log: warn });
   const clients = createClientCache({ db, feed });
   const resources = createResourceCache({ db, feed });
-  const accounts = createAccounts({ db });
+  const accounts = createAccounts({ db, roles: parts.roles });
   const tokens = createTokenState({ db, keys, clock });
   const count = countInto(metrics);
   const logout = createLogout({ clients, keys, clock, fetch, count });

@@ -14,6 +14,24 @@ export const PERMISSIONS = {
   'sessions.read': 'See any session',
   'sessions.write': 'End any session',
   'tokens.validate': 'Ask whether a token is alive',
+  'tenants.read': 'See the tenant, its settings, domains, address rules, limits and usage',
+  'tenants.write': 'Change the tenant, its settings, domains and address rules',
+  'members.read': 'See who belongs to the tenant',
+  'members.write': 'Add and remove members',
+  'invitations.read': 'See invitations',
+  'invitations.write': 'Invite people, and take invitations back',
+  'roles.read': 'See roles and who has them',
+  'roles.write': 'Create, change, assign and revoke roles',
+  'groups.read': 'See groups and their members',
+  'groups.write': 'Create, change and delete groups, add and remove their members',
+  'attributes.read': 'See attribute definitions and values',
+  'attributes.write': 'Change attribute definitions and values',
+  'api-keys.read': 'See API keys, less the keys themselves',
+  'api-keys.write': 'Make, change and delete API keys',
+  'plans.read': 'See plans, templates and subscriptions',
+  'plans.write': 'Change plans, templates, subscriptions and limits',
+  'decisions.evaluate': 'Ask whether somebody may do something',
+  'logs.write': 'Report authentication events of other services',
 } as const;
 
 export type Permission = keyof typeof PERMISSIONS;
@@ -29,9 +47,18 @@ export function ownPerson({ actor }: Scope): string {
   return actor.id;
 }
 
-/** What each built-in role of a membership may do. The root tenant's administrators run the installation. */
-export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
+export const isManagementPermission = (text: string): text is Permission => Object.hasOwn(PERMISSIONS, text);
+
+export type BuiltInRole = 'owner' | 'administrator' | 'member';
+
+/**
+ * What the built-in roles may do, whatever the catalogue grows to. An owner differs from an administrator in that one has to stay, and that
+ * only owners make owners. In the root tenant the owner's role is called `administrator`: its holders run the installation.
+ */
+export const BUILT_IN_ROLES: Readonly<Record<BuiltInRole, readonly Permission[]>> = {
+  owner: ALL_PERMISSIONS,
   administrator: ALL_PERMISSIONS,
+  member: [],
 };
 
 /** Whether whoever acts may do `permission` here. The one question all of our own code asks; the policy engine answers it later. */

@@ -10,9 +10,23 @@ export interface RequestFacts {
   device: string;
   /** The issuer that answers to the request's host. */
   issuer: string;
+  /** What the client showed at the TLS handshake, as a trusted proxy says. */
+  certificate?: ShownCertificate | undefined;
 }
 
-export type Actor = { type: 'user'; id: string } | { type: 'client'; id: string } | { type: 'system'; id: string } | { type: 'anonymous' };
+/** As the header has it; nobody has looked into it yet. */
+export interface ShownCertificate {
+  text: string;
+  /** Whether the proxy trusts who issued it. */
+  verified: boolean;
+}
+
+export type Actor =
+  | { type: 'user'; id: string }
+  | { type: 'client'; id: string }
+  | { type: 'api_key'; id: string; owner: { type: 'user' | 'client'; id: string } }
+  | { type: 'system'; id: string }
+  | { type: 'anonymous' };
 
 /** Who does something, where, and with what right: the second argument of every use case. */
 export interface Scope {
@@ -23,6 +37,10 @@ export interface Scope {
   clientId?: string | undefined;
   request: RequestFacts;
   permissions: ReadonlySet<string>;
+  /** The names of the roles behind those permissions, inherited ones included, where a person acts. */
+  roles?: readonly string[] | undefined;
+  /** Holds the owner's role of the tenant, which only owners and the platform give and take. */
+  owner?: boolean | undefined;
   /** Acts for the whole installation: a member of the root tenant, or a client of it. */
   platform: boolean;
   /** Of the session behind the token, where a person is behind it. */

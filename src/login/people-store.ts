@@ -1,4 +1,3 @@
-import { addMembership } from '../features/users/store.ts';
 import type { Database, Sql } from '../infra/postgres.ts';
 import type { Account, StoredCredential } from './method.ts';
 
@@ -103,7 +102,6 @@ export async function addPerson(sql: Sql, person: NewPerson): Promise<boolean> {
     ],
   );
   if (rows.length === 0) return false;
-  await addMembership(sql, person.tenantId, person.id);
   return true;
 }
 

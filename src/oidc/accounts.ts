@@ -1,15 +1,16 @@
 /** People as the protocol sees them. */
 import type { Account, KoaContextWithOIDC } from 'oidc-provider';
 import { isId } from '../core/ids.ts';
-import { BUILT_IN_ROLES } from '../core/permissions.ts';
+import { isManagementPermission } from '../core/permissions.ts';
+import type { RoleBook, RoleBooks } from '../features/roles/index.ts';
 import type { Database } from '../infra/postgres.ts';
-import { findPerson, type PersonRow } from './store.ts';
+import { findPerson, type MembershipFacts, type PersonRow } from './store.ts';
 
 export interface AccountRecord {
   id: string;
   homeTenantId: string;
   /** In tenants that are active. */
-  memberships: readonly { tenantId: string; roles: readonly string[] }[];
+  memberships: readonly MembershipFacts[];
   /** By their names in OpenID Connect Core section 5.1; what is not known is absent. */
   claims: Readonly<Record<string, unknown>>;
 }
@@ -19,9 +20,11 @@ export interface Accounts {
   findAccount(userId: string): Promise<AccountRecord | undefined>;
   /** The management permissions that a person holds in a tenant by their roles there. `known` saves the statement. */
   permissionsOf(userId: string, tenantId: string, known?: AccountRecord): Promise<readonly string[]>;
+  /** The roles of a tenant. */
+  rolesOf(tenantId: string): Promise<RoleBook>;
 }
 
-export function createAccounts({ db }: { db: Database }): Accounts {
+export function createAccounts({ db, roles: books }: { db: Database; roles: Pick<RoleBooks, 'of'> }): Accounts {
   const findAccount = async (userId: string): Promise<AccountRecord | undefined> => {
     if (!isId(userId)) return undefined;
     const row = await findPerson(db, userId);
@@ -32,8 +35,9 @@ export function createAccounts({ db }: { db: Database }): Accounts {
     async permissionsOf(userId, tenantId, known) {
       const account = known ?? (await findAccount(userId));
       const roles = account?.memberships.find((membership) => membership.tenantId === tenantId)?.roles ?? [];
-      return [...new Set(roles.flatMap((role) => BUILT_IN_ROLES[role] ?? []))];
+      return [...(await books.of(tenantId)).permissionsOf(roles)].filter(isManagementPermission);
     },
+    rolesOf: (tenantId) => books.of(tenantId),
   };
 }
 
@@ -55,7 +59,7 @@ function accountOf(row: PersonRow): AccountRecord {
   return {
     id: row.id,
     homeTenantId: row.home_tenant_id,
-    memberships: row.memberships.filter(({ active }) => active).map(({ tenantId, roles }) => ({ tenantId, roles })),
+    memberships: row.memberships.filter(({ active }) => active).map(({ active: _active, ...membership }) => membership),
     claims: Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)),
   };
 }

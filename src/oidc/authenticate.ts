@@ -1,9 +1,11 @@
 /** Who calls our own API: by access token, at every request against what is true now. */
 import type { Context } from 'koa';
 import { AppError } from '../core/errors.ts';
-import { ACCOUNT_SCOPE, BUILT_IN_ROLES } from '../core/permissions.ts';
-import { type Actor, currentRequest, type Scope } from '../core/scope.ts';
+import { ACCOUNT_SCOPE, isManagementPermission } from '../core/permissions.ts';
+import { currentRequest, type Scope } from '../core/scope.ts';
+import type { RoleBooks } from '../features/roles/index.ts';
 import type { TokenStateRow } from '../features/sessions/store.ts';
+import { comesWithCertificate } from './certificates.ts';
 import { isProven, type ProofDeps } from './dpop.ts';
 import { apiOf } from './resource-server.ts';
 import type { AccessTokenClaims, TokenState } from './token-state.ts';
@@ -12,8 +14,8 @@ export interface AuthenticateDeps extends ProofDeps {
   tokens: Pick<TokenState, 'verifyAccessToken' | 'findState'>;
   /** Of the installation; the issuer of a request may be another one. */
   baseIssuer: string;
-  /** What roles may do in a tenant, of those that this process knows. */
-  permissionsOfRoles?(tenantId: string, roles: readonly string[]): readonly string[];
+  /** What roles may do in a tenant. */
+  roles: Pick<RoleBooks, 'of'>;
 }
 
 /**
@@ -21,7 +23,6 @@ export interface AuthenticateDeps extends ProofDeps {
  * (RFC 6750 section 3, RFC 9449 section 7.1) for what is no living access token for `ISSUER/api`: opaque ones, those of disabled people and clients included.
  */
 export function createAuthenticate(deps: AuthenticateDeps): (ctx: Context) => Promise<Scope | undefined> {
-  const permissionsOfRoles = deps.permissionsOfRoles ?? builtInPermissions;
   return async (ctx) => {
     const header = ctx.get('authorization');
     const [, scheme = '', token = ''] = /^(Bearer|DPoP) +([A-Za-z0-9._~+/=-]+)$/i.exec(header) ?? [];
@@ -32,43 +33,55 @@ export function createAuthenticate(deps: AuthenticateDeps): (ctx: Context) => Pr
     await checkBinding(deps, ctx, { issuer, claims, scheme: scheme.toLowerCase(), token });
     const state = await deps.tokens.findState(claims);
     if (!state?.client) throw refused();
-    return scopeOf(claims, state, permissionsOfRoles);
+    return scopeOf(deps, claims, state);
   };
 }
 
-/** A bound token comes with a proof, and only so; an unbound one comes as bearer token. */
+/** A bound token comes with a proof or with its certificate, and only so; an unbound one comes as bearer token. What is bound to anything else is refused. */
 async function checkBinding(
   deps: AuthenticateDeps,
   ctx: Context,
   { issuer, claims, scheme, token }: { issuer: string; claims: AccessTokenClaims; scheme: string; token: string },
 ): Promise<void> {
-  const jkt = claims.cnf?.jkt;
   if (claims.cnf === undefined && scheme === 'bearer') return;
-  if (typeof jkt !== 'string' || scheme !== 'dpop') throw refused('DPoP');
+  const { jkt, 'x5t#S256': thumbprint, ...unknown } = claims.cnf ?? {};
+  const others = Object.keys(unknown).length + (jkt === undefined ? 0 : 1);
+  // RFC 8705 section 3.
+  if (typeof thumbprint === 'string' && others === 0) {
+    if (scheme === 'bearer' && comesWithCertificate(deps.clock, thumbprint)) return;
+    throw refused();
+  }
+  if (typeof jkt !== 'string' || others !== 1 || thumbprint !== undefined || scheme !== 'dpop') throw refused('DPoP');
   const proof = ctx.get('dpop');
   if (!(await isProven(deps, { issuer, proof, method: ctx.method, path: ctx.path, accessToken: token, jkt })))
     throw refused('DPoP', 'invalid_dpop_proof');
 }
 
-function scopeOf(
-  claims: AccessTokenClaims,
-  state: TokenStateRow,
-  permissionsOfRoles: (tenantId: string, roles: readonly string[]) => readonly string[],
-): Scope {
-  const person = claims.gid !== undefined;
+async function scopeOf(deps: Pick<AuthenticateDeps, 'roles'>, claims: AccessTokenClaims, state: TokenStateRow): Promise<Scope> {
   const client = state.client!;
   const tenantId = claims.tenant_id ?? client.tenantId;
   const asked = new Set(claims.scope?.split(' ') ?? []);
-  const held = person ? [...permissionsOfRoles(tenantId, state.membership_roles ?? []), ACCOUNT_SCOPE] : client.permissions;
-  const actor: Actor = person ? { type: 'user', id: claims.sub } : { type: 'client', id: claims.client_id };
-  return {
+  const common = {
     tenantId,
-    actor,
     clientId: claims.client_id,
     request: currentRequest.getStore() ?? { id: '', address: '', device: '', issuer: claims.iss },
-    permissions: new Set(held.filter((permission) => asked.has(permission))),
-    platform: state.tenant?.type === 'root' && (!person || state.membership_roles !== null),
-    session: person ? sessionOf(claims) : undefined,
+  };
+  const within = (held: Iterable<string>): Set<string> => new Set([...held].filter((permission) => asked.has(permission)));
+  const root = state.tenant?.type === 'root';
+  if (claims.gid === undefined)
+    return { ...common, actor: { type: 'client', id: claims.client_id }, permissions: within(client.permissions), platform: root };
+  const book = await deps.roles.of(tenantId);
+  const names = state.membership_roles ?? [];
+  const held = book.permissionsOf(names);
+  return {
+    ...common,
+    actor: { type: 'user', id: claims.sub },
+    permissions: within([...held, ACCOUNT_SCOPE]),
+    roles: book.expand(names),
+    owner: book.isOwner(names),
+    // Everybody who is at home in the root tenant is its member; who has management rights there runs the installation.
+    platform: root && [...held].some(isManagementPermission),
+    session: sessionOf(claims),
   };
 }
 
@@ -80,9 +93,6 @@ function sessionOf({ sid, auth_time: authTime, acr, amr }: AccessTokenClaims): N
     ...(amr === undefined ? {} : { amr }),
   };
 }
-
-const builtInPermissions = (_tenantId: string, roles: readonly string[]): readonly string[] =>
-  roles.flatMap((role) => BUILT_IN_ROLES[role] ?? []);
 
 const refused = (scheme = 'Bearer', error = 'invalid_token'): AppError =>
   new AppError('token.invalid', 401, 'The access token is not good', { headers: { 'www-authenticate': `${scheme} error="${error}"` } });

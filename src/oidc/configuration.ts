@@ -5,6 +5,7 @@ import { type Clock, epochSeconds } from '../core/clock.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { type Accounts, findAccountWith } from './accounts.ts';
+import { createCertificates } from './certificates.ts';
 import { CLAIMS, customizeJwt, extraTokenClaims } from './claims.ts';
 import { checkAssertion } from './client-assertions.ts';
 import { recordOf } from './client-models.ts';
@@ -96,7 +97,7 @@ export function configure(deps: ConfigurationDeps): Configuration {
     acrValues: ACR,
     subjectTypes: ['public'],
     responseTypes: ['code'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth', 'none'],
     clientDefaults: {
       grant_types: ['authorization_code'],
       response_types: ['code'],
@@ -125,7 +126,7 @@ export function configure(deps: ConfigurationDeps): Configuration {
     fetchResponseBodyLimits: { jwks_uri: 65_536, sector_identifier_uri: 65_536 },
 
     findAccount: findAccountWith(deps.accounts),
-    extraTokenClaims,
+    extraTokenClaims: extraTokenClaims(deps),
     formats: { bitsOfOpaqueRandomness: 256, customizers: { jwt: customizeJwt } },
     interactions: { url: (_ctx, interaction) => `/login/${interaction.uid}`, policy: promptPolicy(deps.assurance) },
     loadExistingGrant: loadExistingGrant({
@@ -163,6 +164,13 @@ export function configure(deps: ConfigurationDeps): Configuration {
       clientCredentials: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       dPoP: { enabled: true, nonceSecret: deps.keys.dpopNonceSecret() },
+      mTLS: {
+        enabled: true,
+        tlsClientAuth: true,
+        selfSignedTlsClientAuth: true,
+        certificateBoundAccessTokens: true,
+        ...createCertificates(deps),
+      },
       fapi: { enabled: true, profile: (_ctx, client) => (client && recordOf(client).profile === 'fapi2' ? '2.0' : undefined) },
       userinfo: { enabled: true },
       jwtUserinfo: { enabled: true },

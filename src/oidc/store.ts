@@ -1,5 +1,6 @@
 /** What the protocol reads and writes one by one; what a request writes together is in unit-of-work.ts. */
 import type { AdapterPayload } from 'oidc-provider';
+import type { TenantType } from '../features/tenants/index.ts';
 import type { Database } from '../infra/postgres.ts';
 
 export interface FoundObject {
@@ -34,7 +35,8 @@ const sessionBy = (condition: string): string => `
 
 const PERSON = `u.id, u.home_tenant_id, u.username, u.email, u.email_verified_at is not null as email_verified, u.phone,
   u.phone_verified_at is not null as phone_verified, u.given_name, u.family_name, u.locale, floor(extract(epoch from u.updated_at))::float8 as updated_at,
-  coalesce((select jsonb_agg(jsonb_build_object('tenantId', m.tenant_id, 'roles', m.roles, 'active', m.status = 'active')) from memberships_of(u.id) m), '[]') as memberships`;
+  coalesce((select jsonb_agg(jsonb_build_object('tenantId', m.tenant_id, 'slug', m.slug, 'name', m.name, 'type', m.type,
+    'roles', m.roles, 'groups', m.groups, 'active', m.status = 'active')) from memberships_of(u.id) m), '[]') as memberships`;
 
 // What comes along is what the library asks for next: the grant, its person, and the session where the object is bound to one.
 const joined = (table: string): string => `
@@ -152,6 +154,16 @@ export async function saveConsent(db: Database, userId: string, clientId: string
   await db.query({ name: 'oidc-consent-save', text }, [userId, clientId, agreed.scope, JSON.stringify(agreed.resources), agreed.claims]);
 }
 
+export interface MembershipFacts {
+  tenantId: string;
+  slug: string;
+  name: string;
+  type: TenantType;
+  /** Names of roles, those of groups included, inherited ones not. */
+  roles: readonly string[];
+  groups: readonly string[];
+}
+
 export interface PersonRow {
   id: string;
   home_tenant_id: string;
@@ -164,7 +176,7 @@ export interface PersonRow {
   family_name: string | null;
   locale: string | null;
   updated_at: number;
-  memberships: { tenantId: string; roles: string[]; active: boolean }[];
+  memberships: (MembershipFacts & { active: boolean })[];
 }
 
 /** An active person with their memberships. */

@@ -23,7 +23,8 @@ export interface AccessTokenClaims extends JWTPayload {
   auth_time?: number;
   acr?: string;
   amr?: string[];
-  cnf?: { jkt?: string };
+  /** What it is bound to, by the name of the method (RFC 7800 section 3.1). */
+  cnf?: Readonly<Record<string, unknown>> | null;
 }
 
 export interface TokenState {
@@ -67,6 +68,8 @@ export function createTokenState({ db, keys, clock }: { db: Database; keys: Pick
     if (row.revoked || !row.client?.enabled) return undefined;
     if (tenant_id !== undefined && row.tenant?.status !== 'active') return undefined;
     if (!person) return claims.sub === client_id ? row : undefined;
+    // Who left the tenant takes no token of it along.
+    if (tenant_id !== undefined && row.membership_roles === null) return undefined;
     if (row.user_status !== 'active' || row.grant?.clientId !== client_id || row.grant.userId !== claims.sub) return undefined;
     const bound = suid === undefined || (row.session?.userId === claims.sub && row.session.grantIds.includes(gid));
     return bound ? row : undefined;

@@ -35,6 +35,7 @@ import { storageKey } from '#src/oidc/storage-key.ts';
 import { createTokenState } from '#src/oidc/token-state.ts';
 import { Browser, type Page } from '#test/support/browser.ts';
 import { LIFETIMES } from '#test/support/oidc.ts';
+import { rolesNow } from '#test/support/roles.ts';
 import { createHarness, type Harness, randomAddress } from './harness.ts';
 
 export interface Site extends Harness {
@@ -94,7 +95,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     queueMail,
     endAccess: (userId, sql, more) => endAccess(sessions, userId, sql, more),
   };
-  const accounts = createAccounts({ db });
+  const accounts = createAccounts({ db, roles: rolesNow(db) });
   const provider: Provider = createProvider(
     {
       db,

@@ -94,7 +94,7 @@ describe('what tokens may do', () => {
       const { form } = await authorize(issuer, 'app', { scope: 'openid account users.read', resource: api });
       const first = await issuer.token(form, basic('app'));
       assert.equal(first.body.scope, 'account users.read');
-      await issuer.owner.query(`update memberships set roles = '{}' where user_id = $1`, [userId]);
+      await issuer.owner.query('delete from role_assignments where user_id = $1', [userId]);
       const next = await issuer.token({ grant_type: 'refresh_token', refresh_token: first.body.refresh_token }, basic('app'));
       assert.equal(next.body.scope, 'account', next.text);
     });

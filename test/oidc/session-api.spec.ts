@@ -421,7 +421,7 @@ describe('sessions at our API', function () {
       const list = (): Promise<ApiReply> => api.call(`GET /api/users/${admin}/sessions`, { token: person.access });
       assert.equal((await list()).status, 200);
       assert.equal((await api.call(`DELETE /api/users/${admin}/sessions`, { token: person.access })).status, 403, 'not asked for');
-      await api.issuer.owner.query(`update memberships set roles = '{}' where user_id = $1`, [admin]);
+      await api.issuer.owner.query('delete from role_assignments where user_id = $1', [admin]);
       assert.equal((await list()).status, 403, 'the role was taken away');
       await api.issuer.owner.query(`update clients set permissions = '{tokens.validate}' where client_id = 'manager'`);
       assert.equal((await api.call(`GET /api/users/${admin}/sessions`, { token: manager })).status, 403);

@@ -29,6 +29,7 @@ import { createResourceCache } from '#src/oidc/resources.ts';
 import { createTokenState } from '#src/oidc/token-state.ts';
 import { Browser } from './browser.ts';
 import { createTestDatabase } from './database.ts';
+import { giveRole, rolesNow } from './roles.ts';
 
 export const CB = 'https://app.test/cb';
 export const API = 'https://api.test/';
@@ -225,7 +226,7 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
     clients,
     resources,
     keys: { jwks: () => jwks, cookieKeys: () => ['one', 'two'], dpopNonceSecret: () => Buffer.alloc(32, 3) },
-    accounts: createAccounts({ db }),
+    accounts: createAccounts({ db, roles: rolesNow(db) }),
     assurance: { required: async () => state.required, reachable: async () => state.reachable },
     tokens: createTokenState({ db, keys: { publicJwks: () => jwkSet }, clock: systemClock }),
     pages: {
@@ -398,7 +399,7 @@ async function insertUser(
     `insert into users (id, home_tenant_id, status, email, email_key, email_verified_at, given_name, family_name) values ($1, $2, $3, $4, $4, now(), 'Ada', 'L')`,
     [user.id, user.tenantId, user.status, user.email ?? null],
   );
-  await owner.query('insert into memberships (tenant_id, user_id, roles) values ($1, $2, $3)', [user.tenantId, user.id, user.roles]);
+  for (const role of user.roles) await giveRole(owner, user.tenantId, user.id, role);
 }
 
 export function encode(form: Form): string {

@@ -32,6 +32,7 @@ import { createTokenDoor } from '#src/oidc/token-door.ts';
 import { createTokenState } from '#src/oidc/token-state.ts';
 import type { Loose } from '#test/support/api.ts';
 import { LIFETIMES, startIssuer, type TestIssuer } from '#test/support/oidc.ts';
+import { rolesNow } from './roles.ts';
 
 export interface SessionApi {
   issuer: TestIssuer;
@@ -84,7 +85,7 @@ export async function startSessionApi(): Promise<SessionApi> {
     issuer: url,
     tenantId: issuer.tenantId,
     resources,
-    accounts: createAccounts({ db }),
+    accounts: createAccounts({ db, roles: rolesNow(db) }),
     lifetimes: LIFETIMES,
     authenticate: (input) => engine.answer(input),
   });
@@ -95,7 +96,7 @@ export async function startSessionApi(): Promise<SessionApi> {
   app.use((_ctx, next) => currentRequest.run({ id: newId(), address: '127.0.0.1', device: 'test', issuer: url }, next));
   app.use(
     mountRoutes([...sessionRoutes({ ...deps, ...door }), ...personRoutes(deps), ...directRoutes()], {
-      authenticate: createAuthenticate({ db, clock: systemClock, tokens, baseIssuer: url }),
+      authenticate: createAuthenticate({ db, clock: systemClock, tokens, baseIssuer: url, roles: rolesNow(db) }),
       audit,
       defaultTenantId: issuer.tenantId,
       tenantExists: async () => true,

@@ -132,7 +132,7 @@ const STATE = {
       from oidc_sessions where uid = $4 and user_id is not null and expires_at > clock_timestamp() having count(*) > 0) as session,
     (select case h.status when 'active' then u.status else 'disabled' end from users u join tenants h on h.id = u.home_tenant_id where u.id = $5) as user_status,
     (select jsonb_build_object('type', type, 'status', status) from tenants where id = $6) as tenant,
-    (select to_jsonb(m.roles) from memberships_of($5) m where m.tenant_id = $6) as membership_roles`,
+    (select to_jsonb(role_names_of($5, $6)) where exists (select from tenants_of($5) m where m = $6)) as membership_roles`,
 };
 
 export interface TokenStateQuestion {

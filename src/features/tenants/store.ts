@@ -1,6 +1,6 @@
 import { isId } from '../../core/ids.ts';
 import type { Database, Sql } from '../../infra/postgres.ts';
-import type { Issuer } from './index.ts';
+import type { Issuer, TenantFacts } from './index.ts';
 
 const EXISTS = { name: 'tenant-exists', text: `select 1 as found from tenants where id = $1 and status = 'active'` };
 const ISSUERS = { name: 'issuers', text: 'select url, tenant_id as "tenantId" from issuers order by is_base desc, created_at, url' };
@@ -24,5 +24,17 @@ export async function ensureBaseIssuer(sql: Sql, url: string, tenantId: string):
 }
 
 export const listIssuers = (db: Database): Promise<Issuer[]> => db.query<Issuer>(ISSUERS, []);
+
+const FACTS = { name: 'tenant-facts', text: 'select tenant_for_protocol($1) as tenant' };
+const BY_SLUG = { name: 'tenant-by-slug', text: 'select id from tenants where slug = $1' };
+
+/** A tenant of any status, whoever asks: for processes, not for the API. */
+export async function readTenant(db: Database, id: string): Promise<TenantFacts | undefined> {
+  const [row] = await db.query<{ tenant: TenantFacts | null }>(FACTS, [id]);
+  return row?.tenant ?? undefined;
+}
+
+export const findTenantId = async (db: Database, slug: string): Promise<{ id: string } | undefined> =>
+  (await db.query<{ id: string }>(BY_SLUG, [slug]))[0];
 
 export const tenantExists = async (db: Database, id: string): Promise<boolean> => isId(id) && (await db.query(EXISTS, [id])).length > 0;

@@ -6,9 +6,9 @@ import { systemScope } from '../../core/scope.ts';
 import type { Work } from '../audit/index.ts';
 import { grantAdministrator, hasAdministrator, lockByEmail, lockRootTenant } from './administrators-store.ts';
 import { columnsOfNew } from './columns.ts';
-import { createUserRow, type UserDeps } from './commands.ts';
+import type { UserDeps } from './commands.ts';
 import { emailKey } from './names.ts';
-import { updateUser } from './store.ts';
+import { insertUser, updateUser } from './store.ts';
 
 export type AdministratorDeps = Pick<UserDeps, 'clock' | 'transact' | 'hashPassword' | 'setPassword' | 'endAccess'>;
 
@@ -69,10 +69,10 @@ async function makeAdministrator(
   if (key === undefined) throw invalidInput([{ pointer: '/email', message: 'is not an e-mail address' }]);
   const known = await lockByEmail(work.sql, key);
   const { id } =
-    known ?? (await createUserRow(work.sql, columnsOfNew(newId(), rootTenantId, { email, emailVerified: true }, deps.clock.now())));
+    known ?? (await insertUser(work.sql, columnsOfNew(newId(), rootTenantId, { email, emailVerified: true }, deps.clock.now())));
   if (known) {
     await deps.endAccess(work, id);
-    if (known.status !== 'active') await updateUser(work.sql, id, { status: 'active' });
+    if (known.status !== 'active') await updateUser(work.sql, rootTenantId, known, { status: 'active' });
   }
   await grantAdministrator(work.sql, rootTenantId, id);
   await deps.setPassword(work, { userId: id, ...password, reason: 'set_by_administrator' });

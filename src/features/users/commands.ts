@@ -1,24 +1,23 @@
 import type { Clock } from '../../core/clock.ts';
 import { invalidInput, notFound } from '../../core/errors.ts';
 import { isId, newId } from '../../core/ids.ts';
-import { BUILT_IN_ROLES } from '../../core/permissions.ts';
+import { isManagementPermission } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
 import { parseImportedHash } from '../../infra/imported-hash.ts';
 import type { Sql } from '../../infra/postgres.ts';
 import type { Transact, Work } from '../audit/index.ts';
 import type { ImportedPassword } from '../credentials/index.ts';
+import type { RoleBooks } from '../roles/index.ts';
 import { changedFields, columnsOfChange, columnsOfNew, type NewUser, type UserChange } from './columns.ts';
-import { addressNeedsInvitation, asTaken, higherRights, lastAdministrator, notHome, verifiedForbidden } from './errors.ts';
+import { addressNeedsInvitation, asTaken, higherRights, lastAdministrator, lastOwner, notHome, verifiedForbidden } from './errors.ts';
 import {
-  addMembership,
   deleteMembership,
   deleteUser,
   findPerson,
   findUser,
-  hasOtherAdministrator,
+  hasOtherOwner,
   insertUser,
-  isRootTenant,
   membershipsOf,
   type UserRow,
   updateUser,
@@ -38,6 +37,8 @@ export interface UserDeps {
   setImportedPassword(work: Work, input: ImportedPassword): Promise<unknown>;
   /** Ends sessions, grants with all their tokens, journeys and one-time codes of a person, in the transaction of `work`. */
   endAccess(work: Work, userId: string): Promise<void>;
+  /** What roles mean. */
+  roles: Pick<RoleBooks, 'of'>;
   /** Destroys the person's key. */
   forget(userId: string, sql: Sql): Promise<void>;
 }
@@ -55,7 +56,7 @@ export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): 
   const hash = await newHash(deps, input.password, columns);
   try {
     return await deps.transact(scope, async (work) => {
-      const row = await createUserRow(work.sql, columns);
+      const row = await insertUser(work.sql, columns);
       if (hash !== undefined) await storePassword(deps, work, row.id, hash, input.passwordMustChange);
       if (imported) await deps.setImportedPassword(work, { userId: row.id, hash: imported, mustChange: input.passwordMustChange ?? false });
       work.record({ type: 'user.created', outcome: 'success', target: { type: 'user', id: row.id } });
@@ -64,13 +65,6 @@ export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): 
   } catch (error) {
     throw asTaken(error);
   }
-}
-
-/** The row of a new person and the membership in the home tenant; for registration and bootstrap as well. Throws SQLSTATE 23505 where a name is taken. */
-export async function createUserRow(sql: Sql, columns: Parameters<typeof insertUser>[1]): Promise<UserRow> {
-  const row = await insertUser(sql, columns);
-  await addMembership(sql, columns.home_tenant_id, row.id);
-  return row;
 }
 
 /**
@@ -91,10 +85,10 @@ export async function changeUser(deps: UserDeps, scope: Scope, id: string, chang
       const columns = columnsOfChange(row, change, deps.clock.now());
       const fields = changedFields(row, columns);
       if (hash === undefined && fields.length === 0) return row;
-      await checkRights(work.sql, scope, id);
+      await checkRights(deps, work.sql, scope, id);
       const disabled = columns.status === 'disabled' && row.status === 'active';
-      if (disabled) await checkNotLast(work.sql, scope, id);
-      const changed = await updateUser(work.sql, id, columns);
+      if (disabled) await checkNotLast(deps, work.sql, scope, id);
+      const changed = await updateUser(work.sql, scope.tenantId, row, columns);
       if (hash !== undefined) await storePassword(deps, work, id, hash, change.passwordMustChange);
       if (disabled || hash !== undefined) await deps.endAccess(work, id);
       if (fields.length > 0)
@@ -121,8 +115,8 @@ export async function removeUser(deps: UserDeps, scope: Scope, id: string, ifMat
       work.record({ type: 'membership.deleted', outcome: 'success', target });
       return;
     }
-    await checkRights(work.sql, scope, id);
-    await checkNotLast(work.sql, scope, id);
+    await checkRights(deps, work.sql, scope, id);
+    await checkNotLast(deps, work.sql, scope, id);
     await deps.endAccess(work, id);
     await deleteUser(work.sql, id);
     await deps.forget(id, work.sql);
@@ -145,7 +139,7 @@ export async function changeMe(
     const columns = columnsOfChange(row, change, deps.clock.now());
     const fields = changedFields(row, columns);
     if (fields.length === 0) return row;
-    const changed = await updateUser(work.sql, row.id, columns);
+    const changed = await updateUser(work.sql, scope.tenantId, row, columns);
     work.record({ type: 'user.updated', outcome: 'success', target: { type: 'user', id: row.id }, data: { fields } });
     return changed;
   });
@@ -176,17 +170,24 @@ function importedHash({ password, passwordHash }: NewUser): ImportedPassword['ha
   return parseImportedHash(passwordHash);
 }
 
-/** Whoever may write people must not become an administrator by resetting one's password. */
-async function checkRights(sql: Sql, scope: Scope, userId: string): Promise<void> {
+/** Whoever may write people must not become an administrator, an owner or who runs the installation by resetting one's password. */
+async function checkRights(deps: Pick<UserDeps, 'roles'>, sql: Sql, scope: Scope, userId: string): Promise<void> {
   if (scope.actor.type === 'user' && scope.actor.id === userId) return;
-  const roles = (await membershipsOf(sql, userId)).flatMap((membership) => membership.roles);
-  if (roles.flatMap((role) => BUILT_IN_ROLES[role] ?? []).some((permission) => !scope.permissions.has(permission))) throw higherRights();
+  for (const { tenant_id, type, roles } of await membershipsOf(sql, userId)) {
+    const book = await deps.roles.of(tenant_id);
+    const rights = [...book.permissionsOf(roles)].filter(isManagementPermission);
+    const beyond = rights.some((permission) => !scope.permissions.has(permission));
+    const above = !scope.platform && ((type === 'root' && rights.length > 0) || (book.isOwner(roles) && !scope.owner));
+    if (beyond || above) throw higherRights();
+  }
 }
 
-async function checkNotLast(sql: Sql, scope: Scope, userId: string): Promise<void> {
-  for (const { tenant_id, roles } of await membershipsOf(sql, userId)) {
-    if (!roles.includes('administrator') || !(await isRootTenant(sql, tenant_id))) continue;
-    if (!(await hasOtherAdministrator(sql, scope.tenantId, userId))) throw lastAdministrator();
+/** The installation and the person's home keep an active owner; another tenant's is no reason to let somebody in any longer. */
+async function checkNotLast(deps: Pick<UserDeps, 'roles'>, sql: Sql, scope: Scope, userId: string): Promise<void> {
+  for (const { tenant_id, type, roles } of await membershipsOf(sql, userId)) {
+    if (type !== 'root' && tenant_id !== scope.tenantId) continue;
+    if (!(await deps.roles.of(tenant_id)).isOwner(roles)) continue;
+    if (!(await hasOtherOwner(sql, scope.tenantId, tenant_id, userId))) throw type === 'root' ? lastAdministrator() : lastOwner();
   }
 }
 

@@ -30,3 +30,6 @@ export const addressNeedsInvitation = (): AppError =>
   new AppError('user.invitation_needed', 422, 'People with an address outside your verified domains are invited, not created', {
     errors: [{ pointer: '/email', message: 'is not in a verified domain of the tenant' }],
   });
+
+export const lastOwner = (): AppError =>
+  new AppError('user.last_owner', 409, 'The last active owner of the tenant cannot be disabled, deleted or removed');

@@ -16,6 +16,7 @@ export interface UserRow {
   family_name: string | null;
   locale: string | null;
   status: 'active' | 'disabled';
+  /** What the tenant that asks keeps of the person. */
   attributes: Record<string, AttributeValue>;
   settings: Record<string, AttributeValue>;
   terms_version: string | null;
@@ -30,39 +31,44 @@ export type UserColumns = Omit<UserRow, 'version' | 'created_at' | 'updated_at' 
 /** What of a row can be changed. */
 export type UserChanges = Partial<UserColumns & Pick<UserRow, 'settings'>>;
 
-const columnsOf = ({ attributes, settings, ...columns }: UserChanges): Record<string, unknown> => ({
+const columnsOf = ({ attributes: _attributes, settings, ...columns }: UserChanges): Record<string, unknown> => ({
   ...columns,
-  ...(attributes === undefined ? {} : { attributes: JSON.stringify(attributes) }),
   ...(settings === undefined ? {} : { settings: JSON.stringify(settings) }),
 });
 
-/** Adds a person. Throws SQLSTATE 23505 where a name is taken. */
+const SET_ATTRIBUTES = 'update memberships set attributes = ?, version = version + 1 where tenant_id = ? and user_id = ?';
+
+/** Adds a person, who is a member of the home tenant from then on. Throws SQLSTATE 23505 where a name is taken. */
 export async function insertUser(sql: Sql, columns: UserColumns): Promise<UserRow> {
-  const [row] = await sql<UserRow>('users').insert(columnsOf(columns)).returning('*');
-  return row as UserRow;
+  const [row] = await sql('users').insert(columnsOf(columns)).returning<Omit<UserRow, 'attributes'>[]>('*');
+  const { attributes } = columns;
+  if (Object.keys(attributes).length > 0) await sql.raw(SET_ATTRIBUTES, [JSON.stringify(attributes), columns.home_tenant_id, columns.id]);
+  return { ...row!, attributes };
 }
 
-/** Changes the columns that are named and raises the version. Throws SQLSTATE 23505 where a name is taken. */
-export async function updateUser(sql: Sql, id: string, columns: UserChanges): Promise<UserRow> {
+/** Changes the columns that are named, the attributes as the tenant's, and raises the version. Throws SQLSTATE 23505 where a name is taken. */
+export async function updateUser(sql: Sql, tenantId: string, before: UserRow, columns: UserChanges): Promise<UserRow> {
+  const { attributes = before.attributes } = columns;
   const [row] = await sql('users')
-    .where({ id })
+    .where({ id: before.id })
     .update({ ...columnsOf(columns), version: sql.raw('version + 1'), updated_at: sql.raw('clock_timestamp()') })
-    .returning('*');
-  return row as UserRow;
+    .returning<Omit<UserRow, 'attributes'>[]>('*');
+  if (columns.attributes !== undefined) await sql.raw(SET_ATTRIBUTES, [JSON.stringify(attributes), tenantId, before.id]);
+  return { ...row!, attributes };
 }
 
 export async function deleteUser(sql: Sql, id: string): Promise<void> {
   await sql('users').where({ id }).delete();
 }
 
-/** A person whom this tenant sees: at home in it, or its member. Row-level security shows memberships of this tenant only. */
-const SEEN = '(u.home_tenant_id = ? or exists (select from memberships m where m.tenant_id = ? and m.user_id = u.id))';
+// A person whom this tenant sees is its member; everybody is one of their home tenant.
+const SEEN = 'from users u join memberships m on m.tenant_id = ? and m.user_id = u.id';
 
 export async function findUser(sql: Sql, tenantId: string, id: string, lock = false): Promise<UserRow | undefined> {
-  const { rows } = await sql.raw<{ rows: UserRow[] }>(
-    `select u.* from users u where u.id = ? and ${SEEN}${lock ? ' for update of u' : ''}`,
-    [id, tenantId, tenantId],
-  );
+  const { rows } = await sql.raw<{ rows: UserRow[] }>(`select u.*, m.attributes ${SEEN} where u.id = ?${lock ? ' for update of u' : ''}`, [
+    tenantId,
+    id,
+  ]);
   return rows[0];
 }
 
@@ -88,8 +94,9 @@ export async function listUsers(
   after?: readonly [position: string, id: string],
 ): Promise<ListedUser[]> {
   const query = sql('users as u')
-    .select<ListedUser[]>('u.*', sql.raw('u.created_at::text as position'))
-    .whereRaw(SEEN, [tenantId, tenantId]);
+    .join('memberships as m', 'm.user_id', 'u.id')
+    .select<ListedUser[]>('u.*', 'm.attributes', sql.raw('u.created_at::text as position'))
+    .where('m.tenant_id', tenantId);
   if (filter.emailKey !== undefined) query.where('u.email_key', filter.emailKey);
   if (filter.usernameKey !== undefined) query.where('u.username_key', filter.usernameKey);
   if (filter.status !== undefined) query.where('u.status', filter.status);
@@ -112,14 +119,6 @@ export async function listUsers(
     .limit(limit);
 }
 
-/** Makes the person a member of the tenant, except of the root tenant: its members run the installation. */
-export async function addMembership(sql: Sql, tenantId: string, userId: string): Promise<void> {
-  await sql.raw(
-    `insert into memberships (tenant_id, user_id) select id, ? from tenants where id = ? and type <> 'root' on conflict do nothing`,
-    [userId, tenantId],
-  );
-}
-
 /** Answers whether there was one. */
 export async function deleteMembership(sql: Sql, tenantId: string, userId: string): Promise<boolean> {
   return (await sql('memberships').where({ tenant_id: tenantId, user_id: userId }).delete()) > 0;
@@ -129,8 +128,10 @@ export interface Membership {
   tenant_id: string;
   slug: string;
   name: string;
+  type: string;
   status: string;
   roles: string[];
+  groups: string[];
 }
 
 export async function membershipsOf(sql: Sql, userId: string): Promise<Membership[]> {
@@ -138,29 +139,23 @@ export async function membershipsOf(sql: Sql, userId: string): Promise<Membershi
 }
 
 /**
- * Whether an active administrator of the root tenant other than this person exists. Until the transaction ends nobody else can ask
- * the same. Looks into the root tenant for the length of one statement, then back into `tenantId`.
+ * Whether an active owner of the tenant `of` other than this person exists. Until the transaction ends nobody else can ask the same. Looks
+ * into that tenant for the length of one statement, then back into `tenantId`.
  */
-export async function hasOtherAdministrator(sql: Sql, tenantId: string, userId: string): Promise<boolean> {
-  const { rows: roots } = await sql.raw<{ rows: { id: string }[] }>(`select id from tenants where type = 'root' for update`);
-  const root = roots[0]?.id ?? tenantId;
-  await sql.raw(`select set_config('app.tenant_id', ?, true)`, [root]);
+export async function hasOtherOwner(sql: Sql, tenantId: string, of: string, userId: string): Promise<boolean> {
+  await sql.raw('select id from tenants where id = ? for no key update', [of]);
+  await sql.raw(`select set_config('app.tenant_id', ?, true)`, [of]);
   const { rows } = await sql.raw<{ rows: { found: boolean }[] }>(
-    `select exists (select from memberships m join users u on u.id = m.user_id
-       where m.tenant_id = ? and 'administrator' = any (m.roles) and u.status = 'active' and u.id <> ?) as found`,
-    [root, userId],
+    `select exists (select from role_assignments a join roles r on r.tenant_id = a.tenant_id and r.id = a.role_id join users u on u.id = a.user_id
+       where a.tenant_id = ? and r.built_in = 'owner' and u.status = 'active' and u.id <> ?) as found`,
+    [of, userId],
   );
   await sql.raw(`select set_config('app.tenant_id', ?, true)`, [tenantId]);
   return rows[0]?.found === true;
 }
 
-/** Whether this tenant is the root tenant. */
-export async function isRootTenant(sql: Sql, tenantId: string): Promise<boolean> {
-  const { rows } = await sql.raw<{ rows: unknown[] }>(`select from tenants where id = ? and type = 'root'`, [tenantId]);
-  return rows.length === 1;
-}
-
 /** A person, whichever tenant asks: for themselves only. */
 export async function findPerson(sql: Sql, id: string, lock = false): Promise<UserRow | undefined> {
-  return (await sql.raw<{ rows: UserRow[] }>(`select * from users where id = ?${lock ? ' for update' : ''}`, [id])).rows[0];
+  const text = `select u.*, '{}'::jsonb as attributes from users u where u.id = ?${lock ? ' for update' : ''}`;
+  return (await sql.raw<{ rows: UserRow[] }>(text, [id])).rows[0];
 }

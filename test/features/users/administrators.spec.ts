@@ -31,7 +31,7 @@ describe('administrators', () => {
       roles: string[];
       password: { hash: string; mustChange: boolean };
     }>(
-      `select u.id, u.status, u.email_verified_at is not null as verified, m.roles, c.data as password from users u
+      `select u.id, u.status, u.email_verified_at is not null as verified, role_names_of(u.id, m.tenant_id) as roles, c.data as password from users u
          join memberships m on m.user_id = u.id and m.tenant_id = $2 join credentials c on c.user_id = u.id and c.type = 'password' where u.email_key = $1`,
       [email, api.rootTenantId],
     );

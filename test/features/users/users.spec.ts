@@ -5,6 +5,7 @@ import { readLogin } from '#src/login/identifiers.ts';
 import type { Account } from '#src/login/method.ts';
 import { findAttempt } from '#src/login/store.ts';
 import type { ApiAnswer, ApiHarness, CallOptions, Loose } from '#test/support/api.ts';
+import { giveRole } from '#test/support/roles.ts';
 import { startUsers } from './start.ts';
 
 describe('people', () => {
@@ -35,8 +36,7 @@ describe('people', () => {
     const by = { journeyId: newId(), claimed: readLogin(login).keys, tenantId: api.rootTenantId, now: new Date() };
     return (await findAttempt(api.db, by)).account;
   };
-  const makeAdministrator = (id: string): Promise<unknown> =>
-    api.owner.query(`insert into memberships (tenant_id, user_id, roles) values ($1, $2, '{administrator}')`, [api.rootTenantId, id]);
+  const makeAdministrator = (id: string): Promise<unknown> => giveRole(api.owner, api.rootTenantId, id, 'administrator');
 
   it('says that passwordMustChange means nothing without a password', async () => {
     const alone = { username: 'alone', passwordMustChange: true };
@@ -160,10 +160,11 @@ describe('people', () => {
     const member = await create({ username: 'member-of-a' }, tenant);
     assert.ok(await one('select 1 from memberships where tenant_id = $1 and user_id = $2', [api.tenants[0], member.id]));
     const inRoot = await create({ username: 'of-root' });
+    assert.ok(await one('select 1 from memberships where user_id = $1', [inRoot.id]));
     assert.equal(
-      await one('select 1 from memberships where user_id = $1', [inRoot.id]),
+      await one('select 1 from role_assignments where user_id = $1', [inRoot.id]),
       undefined,
-      'members of the root tenant run the installation',
+      'who has a role in the root tenant runs the installation',
     );
   });
 
