@@ -57,3 +57,12 @@ export const limited = (retryAfterSeconds: number, code = 'limit.exceeded'): App
     headers: { 'retry-after': String(Math.max(1, Math.ceil(retryAfterSeconds))) },
     extra: { retryAfterSeconds: Math.max(1, Math.ceil(retryAfterSeconds)) },
   });
+
+/** A limit of the tenant's plan: 409 where rows are counted, 429 where calls are, 403 for who signs in. `limit` names the metric. */
+export const limitOf = (metric: string, cause?: unknown, status: 403 | 409 | 429 = 409): AppError =>
+  new AppError('limit.reached', status, 'The limit of the tenant is reached', {
+    detail: `The tenant has reached its limit of ${metric}.`,
+    extra: { limit: metric },
+    ...(status === 429 ? { headers: { 'retry-after': '3600' } } : {}),
+    cause,
+  });

@@ -1,7 +1,7 @@
 /** PostgreSQL: one Knex pool, used by the query builder and, on hot paths, by named prepared statements on the same connections. */
 import knexModule, { type Knex } from 'knex';
 import pg from 'pg';
-import { AppError, unavailable } from '../core/errors.ts';
+import { AppError, limitOf, unavailable } from '../core/errors.ts';
 
 export interface Statement {
   /** Unique for its text: the name under which the server keeps the plan. */
@@ -248,9 +248,19 @@ export function isOutage(error: unknown): boolean {
 /** Whether an audit event could not be stored, alone or within a larger statement: what it tells of did not happen either. */
 const isUnrecorded = (error: unknown): boolean => /^audit_events/.test(String((error as { table?: unknown } | undefined)?.table ?? ''));
 
-/** An outage, and a refused audit event, become 503 `service.unavailable`; everything else stays what it is. */
-export const translate = (error: unknown): unknown =>
-  error instanceof AppError || !(isOutage(error) || isUnrecorded(error)) ? error : unavailable(error);
+/** The metric whose limit a write ran into (SQLSTATE GH001, raised by the counting triggers), or undefined. */
+export function limitReached(error: unknown): string | undefined {
+  const { code, detail } = (error ?? {}) as { code?: unknown; detail?: unknown };
+  return code === 'GH001' && typeof detail === 'string' ? detail : undefined;
+}
+
+/** An outage, and a refused audit event, become 503 `service.unavailable`, a limit of the tenant's 409 `limit.reached`; everything else stays what it is. */
+export function translate(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  const metric = limitReached(error);
+  if (metric !== undefined) return limitOf(metric, error);
+  return isOutage(error) || isUnrecorded(error) ? unavailable(error) : error;
+}
 
 /** The constraint that a write ran into (SQLSTATE 23505), or undefined. */
 export function violatedUnique(error: unknown): string | undefined {
