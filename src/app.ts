@@ -28,6 +28,7 @@ export async function startApp(config: Config, options: AppOptions) {
       issuerOf: issuerByHost(app.issuers),
       baseIssuer: config.issuer,
       trustedProxies: config.trustedProxies,
+      clientCertificate: { certificate: config.clientCertificateHeader, verified: config.clientCertificateVerifiedHeader },
       health,
       own,
       ownPaths: OWN_PATHS,

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { generatedKey } from './infra/generated-keys.ts';
 import { isMailAddress, type MailAddress, parseMailAddress } from './infra/mail-address.ts';
-import { checkCidr, checkEncryptionKey, checkIssuer, checkSecret, isLoopbackUrl } from './infra/setting-checks.ts';
+import { checkCidr, checkEncryptionKey, checkHeaderName, checkIssuer, checkSecret, isLoopbackUrl } from './infra/setting-checks.ts';
 import { nameOf, parseSetting, SETTINGS, type Setting } from './infra/settings.ts';
 
 export interface Lifetimes {
@@ -48,6 +48,9 @@ export interface Config {
   smsUrl?: string;
   smsToken?: string;
   trustedProxies: string[];
+  /** Lower case, both: where a trusted proxy says which certificate the client showed, and whether it verified it. */
+  clientCertificateHeader: string;
+  clientCertificateVerifiedHeader: string;
   outboundAllowHosts: string[];
   bootstrap: { adminEmail: string; adminPassword?: string; clientId?: string; clientSecret?: string };
   logLevel: string;
@@ -183,6 +186,8 @@ function assemble(raw: Raw, production: boolean): Config {
     dataDir: path.resolve(raw.dataDir),
     encryptionKeys: [],
     cookieKeys: raw.cookieKeys ?? [],
+    clientCertificateHeader: raw.clientCertificateHeader.toLowerCase(),
+    clientCertificateVerifiedHeader: raw.clientCertificateVerifiedHeader.toLowerCase(),
     mailFrom: parseMailAddress(raw.mailFrom ?? `Gatehouse <no-reply@${hostname}>`) ?? { address: 'no-reply@localhost', name: 'Gatehouse' },
     bootstrap: {
       adminEmail: bootstrapAdminEmail,
@@ -214,6 +219,11 @@ function check(raw: Raw, config: Config): string[] {
   for (const key of raw.encryptionKey ?? []) say('ENCRYPTION_KEY', checkEncryptionKey(key));
   for (const key of config.cookieKeys) say('COOKIE_KEYS', checkSecret(key, production ? 32 : 16));
   for (const cidr of config.trustedProxies) say('TRUSTED_PROXIES', checkCidr(cidr));
+  for (const key of ['clientCertificateHeader', 'clientCertificateVerifiedHeader'] as const) say(nameOf(key), checkHeaderName(config[key]));
+  say(
+    'CLIENT_CERTIFICATE_VERIFIED_HEADER',
+    config.clientCertificateHeader === config.clientCertificateVerifiedHeader && 'must be another header than CLIENT_CERTIFICATE_HEADER',
+  );
   say(
     'MAIL_FROM',
     raw.mailFrom !== undefined && !parseMailAddress(raw.mailFrom) && 'must be an address, or a name and an address in angle brackets',

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { newId } from '../core/ids.ts';
+import type { ShownCertificate } from '../core/scope.ts';
 import { clientAddress, type IsTrusted, normaliseAddress } from './addresses.ts';
+import { type CertificateHeaders, takeCertificate } from './client-certificate.ts';
 
 /** What is known before it is known which issuer is asked. */
 export interface RawFacts {
@@ -13,6 +15,7 @@ export interface RawFacts {
   protocol: 'http' | 'https' | undefined;
   /** The path and query, starting with `/`; an absolute-form target is taken apart. */
   target: string;
+  certificate: ShownCertificate | undefined;
 }
 
 const SANE_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/;
@@ -20,8 +23,8 @@ const HOST = /^(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/;
 const FROM_OUTSIDE =
   /^(?:forwarded|x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-url|x-client-ip|x-cluster-client-ip|true-client-ip|x-http-method.*)$/;
 
-/** Reads a request's facts. `X-Forwarded-*` counts only from a trusted peer. */
-export function readFacts(request: IncomingMessage, isTrusted: IsTrusted): RawFacts {
+/** Reads a request's facts. `X-Forwarded-*` and certificates count only from a trusted peer; the headers of certificates are gone afterwards. */
+export function readFacts(request: IncomingMessage, isTrusted: IsTrusted, certificates?: CertificateHeaders): RawFacts {
   const peer = normaliseAddress(request.socket.remoteAddress ?? '') ?? '';
   const trusted = isTrusted(peer);
   const forwarded = (name: string): string => (trusted ? headerOf(request, name) : '');
@@ -35,6 +38,7 @@ export function readFacts(request: IncomingMessage, isTrusted: IsTrusted): RawFa
     host,
     protocol: protocol === 'http' || protocol === 'https' ? protocol : undefined,
     target,
+    certificate: certificates && takeCertificate(request, trusted, certificates),
   };
 }
 

@@ -7,6 +7,7 @@ import { newId } from '../core/ids.ts';
 import { currentRequest } from '../core/scope.ts';
 import { type Answered, logAnswer } from './access-log.ts';
 import { type IsTrusted, trustOf } from './addresses.ts';
+import type { CertificateHeaders } from './client-certificate.ts';
 import { checkMethod, isBelow, isCanonical } from './gate.ts';
 import type { Health } from './health.ts';
 import type { HttpLog } from './log.ts';
@@ -25,6 +26,8 @@ export interface ServerParts {
   /** Named by the 421 page. */
   baseIssuer: string;
   trustedProxies: readonly string[];
+  /** Where those proxies say which certificate the client showed; nobody has one where nothing is said. */
+  clientCertificate?: CertificateHeaders;
   health: Health;
   /** Our own Koa app's callback, for `ownPaths` and what is below them. */
   own: Handler;
@@ -69,7 +72,7 @@ export function createHandler(parts: ServerParts): (request: IncomingMessage, re
   const isTrusted: IsTrusted = trustOf(parts.trustedProxies);
   const baseIsHttps = parts.baseIssuer.startsWith('https:');
   return async (request, response) => {
-    const facts = readFacts(request, isTrusted);
+    const facts = readFacts(request, isTrusted, parts.clientCertificate);
     setSecurityHeaders(response, facts.id, baseIsHttps);
     logAnswer(request, response, facts.address, parts.accessLog ?? parts.log, parts.onAnswered);
     const { id, address, device } = facts;
@@ -91,8 +94,8 @@ async function pass(request: IncomingMessage, response: ServerResponse, facts: R
   const wrongScheme = issuer !== undefined && facts.protocol !== undefined && !issuer.startsWith(`${facts.protocol}:`);
   if (issuer === undefined || wrongScheme) return misdirected(request, response, facts, parts);
   settleHeaders(request, { address: facts.address, issuer, target: facts.target });
-  const { id, address, device } = facts;
-  await currentRequest.run({ id, address, device, issuer }, async () => {
+  const { id, address, device, certificate } = facts;
+  await currentRequest.run({ id, address, device, issuer, certificate }, async () => {
     if (isBelow(path, parts.ownPaths)) return parts.own(request, response);
     if (!isCanonical(path)) throw notFound('path');
     if (Number(request.headers['content-length'] ?? 0) > PAGE_BODY_LIMIT)

@@ -55,3 +55,10 @@ export function checkCidr(text: string): string | undefined {
   const wide = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) >= narrowest && Number(bits) <= (family === 4 ? 32 : 128));
   return family !== 0 && wide && rest.length === 0 ? undefined : `holds "${text}", which is no address range like 10.0.0.0/8`;
 }
+
+/** Those that say something else; a header for one purpose is taken away from the request. */
+const SPOKEN_FOR =
+  /^(accept.*|authorization|proxy-.*|connection|content-.*|cookie|dpop|expect|forwarded|host|idempotency-key|if-.*|origin|referer|sec-.*|te|trailer|transfer-encoding|upgrade|user-agent|via|x-csrf-token|x-forwarded-.*|x-real-ip|x-request-id|x-tenant-id)$/;
+
+/** A header that a proxy is to set for us. */
+export const checkHeaderName = (name: string): string | undefined => (SPOKEN_FOR.test(name) ? 'must be a header of its own' : undefined);

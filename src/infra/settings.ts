@@ -29,6 +29,8 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   SMS_URL: { key: 'smsUrl', kind: 'text' },
   SMS_TOKEN: { key: 'smsToken', kind: 'text', secret: true },
   TRUSTED_PROXIES: { key: 'trustedProxies', kind: 'list' },
+  CLIENT_CERTIFICATE_HEADER: { key: 'clientCertificateHeader', kind: 'text' },
+  CLIENT_CERTIFICATE_VERIFIED_HEADER: { key: 'clientCertificateVerifiedHeader', kind: 'text' },
   OUTBOUND_ALLOW_HOSTS: { key: 'outboundAllowHosts', kind: 'list' },
   BOOTSTRAP_ADMIN_EMAIL: { key: 'bootstrapAdminEmail', kind: 'text' },
   BOOTSTRAP_ADMIN_PASSWORD: { key: 'bootstrapAdminPassword', kind: 'text', secret: true },

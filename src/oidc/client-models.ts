@@ -38,7 +38,8 @@ function libraryMetadata({
     client_id: clientId,
     ...(USE_SECRET.has(metadata['token_endpoint_auth_method']) ? { client_secret: PLACEHOLDER, client_secret_expires_at: 0 } : {}),
     // FAPI 2.0 Security Profile section 5.3.2: pushed requests and sender-constrained tokens only.
-    ...(profile === 'fapi2' ? { require_pushed_authorization_requests: true, dpop_bound_access_tokens: true } : {}),
+    ...(profile === 'fapi2' ? { require_pushed_authorization_requests: true } : {}),
+    ...(profile === 'fapi2' && metadata['tls_client_certificate_bound_access_tokens'] !== true ? { dpop_bound_access_tokens: true } : {}),
   };
 }
 

@@ -97,7 +97,14 @@ export function configure(deps: ConfigurationDeps): Configuration {
     acrValues: ACR,
     subjectTypes: ['public'],
     responseTypes: ['code'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth', 'none'],
+    clientAuthMethods: [
+      'client_secret_basic',
+      'client_secret_post',
+      'private_key_jwt',
+      'tls_client_auth',
+      'self_signed_tls_client_auth',
+      'none',
+    ],
     clientDefaults: {
       grant_types: ['authorization_code'],
       response_types: ['code'],

@@ -53,7 +53,7 @@ const DOORS: readonly Door[] = [
     body: LOGIN,
     summary: 'Sign a person in and answer tokens',
     description:
-      'For clients with `direct_login`: HTTP Basic, `private_key_jwt`, or `client_id` for public ones. Where a second factor is due: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`.',
+      'For clients with `direct_login`: HTTP Basic, `private_key_jwt`, `client_id` for public ones and for those with a certificate. Where a second factor is due: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`.',
   },
   {
     path: '/api/sessions/refresh',

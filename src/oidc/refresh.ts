@@ -7,6 +7,7 @@ import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { type Clock, epochSeconds } from '../core/clock.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
+import { shownThumbprint } from './certificates.ts';
 import { recordOf } from './client-models.ts';
 import { type Replay, units } from './unit-of-work.ts';
 
@@ -48,10 +49,11 @@ export async function rotate(ctx: KoaContextWithOIDC): Promise<boolean> {
   return false;
 }
 
-/** What must be equal for two refresh requests to be one: client, parameters, proof-of-possession key. */
+/** What must be equal for two refresh requests to be one: client, parameters, proof-of-possession key or certificate. */
 export async function fingerprint(ctx: KoaContextWithOIDC): Promise<string> {
   const { client, params, entities } = ctx.oidc;
   const proof = ctx.get('DPoP');
+  const bindsToCertificate = client?.tlsClientCertificateBoundAccessTokens || entities.RefreshToken?.['x5t#S256'] !== undefined;
   const jwk = proof ? decodeProtectedHeader(proof).jwk : undefined;
   const told = [
     client?.clientId,
@@ -59,7 +61,7 @@ export async function fingerprint(ctx: KoaContextWithOIDC): Promise<string> {
     [params?.['resource'] ?? []].flat().sort(),
     params?.['tenant'] ?? null,
     jwk ? await calculateJwkThumbprint(jwk) : null,
-    entities.RefreshToken?.['x5t#S256'] ?? null,
+    bindsToCertificate ? (shownThumbprint() ?? null) : null,
   ];
   return createHash('sha256').update(JSON.stringify(told)).digest('base64url');
 }

@@ -83,7 +83,11 @@ export function createTokenDoor(deps: TokenDoorDeps): TokenDoor {
 
 async function shownJwt(deps: TokenDoorDeps, claims: AccessTokenClaims): Promise<ShownToken> {
   const bound = claims.cnf !== undefined;
-  const view: Record<string, unknown> = { ...claims, active: true, token_type: bound ? 'DPoP' : 'Bearer' };
+  const view: Record<string, unknown> = {
+    ...claims,
+    active: true,
+    token_type: typeof claims.cnf?.['jkt'] === 'string' ? 'DPoP' : 'Bearer',
+  };
   return {
     active: await deps.tokens.isAlive(claims),
     view: publicPart(view),
@@ -107,7 +111,8 @@ async function findOpaque(deps: TokenDoorDeps, issuer: string, token: string): P
     const sessionThere =
       row.session_key === null || row.session_payload?.authorizations?.[payload.clientId ?? '']?.grantId === payload.grantId;
     const alive = client?.enabled === true && grantThere && sessionThere && (payload.exp ?? 0) > epochSeconds(deps.clock.now());
-    const bound = payload['jkt'] !== undefined || payload['x5t#S256'] !== undefined;
+    const { jkt, 'x5t#S256': thumbprint } = payload;
+    const bound = jkt !== undefined || thumbprint !== undefined;
     const claims = {
       iss: issuer,
       sub: payload.accountId ?? payload.clientId,
@@ -119,7 +124,8 @@ async function findOpaque(deps: TokenDoorDeps, issuer: string, token: string): P
       iat: payload.iat,
       exp: payload.exp,
       sid: payload.sid,
-      token_type: bound ? 'DPoP' : 'Bearer',
+      token_type: jkt === undefined ? 'Bearer' : 'DPoP',
+      cnf: jkt !== undefined ? { jkt } : bound ? { 'x5t#S256': thumbprint } : undefined,
       tenant_id: client?.tenantId,
     };
     return {

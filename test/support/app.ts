@@ -92,8 +92,8 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
   const owner = new pg.Pool({ connectionString: database.url, max: 3 });
   owner.on('error', () => {});
   const base = `http://localhost:${port}`;
-  /** A node of another's issuer stands behind a proxy, as it were. */
-  const behind: Record<string, string> = databaseUrl === undefined ? {} : { 'x-forwarded-host': new URL(config.issuer).host };
+  /** A server at another address than its issuer's stands behind a proxy, as it were. */
+  const behind: Record<string, string> = config.issuer === base ? {} : { 'x-forwarded-host': new URL(config.issuer).host };
   let managerToken: string | undefined;
 
   const send = async (url: string, init: RequestInit): Promise<Reply> => {

@@ -1,6 +1,7 @@
 /** What makes a client's registration consistent; the library's own schema is asked after this. */
 import type { FieldError } from '../../core/errors.ts';
 import { invalidInput } from '../../core/errors.ts';
+import { faultsOfMutualTls } from './mutual-tls.ts';
 import type { ClientInput } from './schema.ts';
 import { faultOfOrigin, faultOfPageUri, faultOfRedirectUri, faultOfServerUri } from './uris.ts';
 
@@ -19,6 +20,9 @@ export type CompleteInput = ClientInput & {
   require_pkce: boolean;
 };
 
+/** FAPI 2.0 Security Profile section 5.3.2.1. */
+const FAPI2_METHODS: ReadonlySet<string> = new Set(['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']);
+
 /** Fills in the defaults of RFC 7591 section 2 and ours. */
 export function completeInput(input: ClientInput): CompleteInput {
   const grants = input.grant_types ?? ['authorization_code'];
@@ -31,13 +35,15 @@ export function completeInput(input: ClientInput): CompleteInput {
     token_endpoint_auth_method: input.token_endpoint_auth_method ?? (fapi2 ? 'private_key_jwt' : 'client_secret_basic'),
     application_type: input.application_type ?? 'web',
     require_pkce: input.require_pkce ?? true,
-    ...(fapi2 ? { require_pushed_authorization_requests: true, dpop_bound_access_tokens: true } : {}),
+    ...(fapi2 ? { require_pushed_authorization_requests: true } : {}),
+    // Bound to a certificate is sender-constrained too.
+    ...(fapi2 && !input.tls_client_certificate_bound_access_tokens ? { dpop_bound_access_tokens: true } : {}),
   };
 }
 
 /** Throws 422 with every fault found. */
 export function checkInput(input: CompleteInput, rules: CheckRules): void {
-  const errors = [...faultsOfUris(input, rules), ...faultsOfGrants(input), ...faultsOfAuthentication(input)];
+  const errors = [...faultsOfUris(input, rules), ...faultsOfGrants(input), ...faultsOfAuthentication(input), ...faultsOfMutualTls(input)];
   if (errors.length > 0) throw invalidInput(errors);
 }
 
@@ -91,7 +97,8 @@ function faultsOfAuthentication(input: CompleteInput): FieldError[] {
   if (method === 'private_key_jwt' && !input.jwks && input.jwks_uri === undefined) fault('jwks', 'private_key_jwt needs jwks or jwks_uri');
   if (method === 'none' && input.grant_types.includes('client_credentials'))
     fault('grant_types', 'a public client has no credentials of its own');
-  if (input.profile === 'fapi2' && method !== 'private_key_jwt') fault('token_endpoint_auth_method', 'FAPI 2.0 requires private_key_jwt');
+  if (input.profile === 'fapi2' && !FAPI2_METHODS.has(method))
+    fault('token_endpoint_auth_method', 'FAPI 2.0 requires private_key_jwt or a certificate');
   for (const [index, key] of (input.jwks?.keys ?? []).entries()) {
     if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'].some((member) => member in key))
       errors.push({ pointer: `/jwks/keys/${index}`, message: 'must be a public key' });

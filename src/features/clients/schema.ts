@@ -8,7 +8,7 @@ const TEXT = Type.String({ minLength: 1, maxLength: 200 });
 const ALG = Type.Union([Type.Literal('RS256'), Type.Literal('ES256'), Type.Literal('EdDSA')]);
 const ASSERTION_ALG = Type.Union(['RS256', 'PS256', 'ES256', 'EdDSA'].map((alg) => Type.Literal(alg)));
 
-/** Members of RFC 7591 section 2, OpenID Connect Registration and Back-Channel Logout, by their names. */
+/** Members of RFC 7591 section 2, OpenID Connect Registration and Back-Channel Logout, and RFC 8705, by their names. */
 const STANDARD = {
   client_name: TEXT,
   redirect_uris: URIS,
@@ -22,6 +22,8 @@ const STANDARD = {
     Type.Literal('client_secret_basic'),
     Type.Literal('client_secret_post'),
     Type.Literal('private_key_jwt'),
+    Type.Literal('tls_client_auth'),
+    Type.Literal('self_signed_tls_client_auth'),
     Type.Literal('none'),
   ]),
   token_endpoint_auth_signing_alg: ASSERTION_ALG,
@@ -45,6 +47,19 @@ const STANDARD = {
   userinfo_signed_response_alg: ALG,
   introspection_signed_response_alg: ALG,
   dpop_bound_access_tokens: Type.Boolean(),
+  tls_client_auth_subject_dn: Type.String({
+    minLength: 1,
+    maxLength: 1000,
+    description:
+      'RFC 4514: `CN=app,O=Example,C=DE`. With `tls_client_auth`, exactly one of the `tls_client_auth_…` members says whose certificate it must be',
+  }),
+  tls_client_auth_san_dns: Type.String({ minLength: 1, maxLength: 253 }),
+  tls_client_auth_san_uri: URI,
+  tls_client_auth_san_ip: Type.String({ minLength: 2, maxLength: 45 }),
+  tls_client_auth_san_email: Type.String({ minLength: 3, maxLength: 320 }),
+  tls_client_certificate_bound_access_tokens: Type.Boolean({
+    description: 'Access tokens are good only on connections with the certificate with which they were fetched',
+  }),
   require_pushed_authorization_requests: Type.Boolean(),
   software_id: TEXT,
   software_version: TEXT,

@@ -28,7 +28,7 @@ export function faultOfRedirectUri(text: string, rules: UriRules): string | unde
   const url = parse(text);
   if (typeof url === 'string') return url;
   for (const name of RESPONSE_PARAMETERS) if (url.searchParams.has(name)) return `must not carry the parameter ${name} of a response`;
-  if (url.protocol === 'https:') return faultOfHost(url);
+  if (url.protocol === 'https:') return rules.loopback && LOOPBACK.has(url.hostname) ? undefined : faultOfHost(url);
   if (url.protocol === 'http:') {
     if (!LOOPBACK.has(url.hostname)) return 'must use https';
     if (rules.applicationType === 'native' || rules.loopback) return undefined;
@@ -45,7 +45,7 @@ export function faultOfRedirectUri(text: string, rules: UriRules): string | unde
 export function faultOfPageUri(text: string, rules: Pick<UriRules, 'loopback'>): string | undefined {
   const url = parse(text);
   if (typeof url === 'string') return url;
-  if (url.protocol === 'https:') return faultOfHost(url);
+  if (url.protocol === 'https:') return rules.loopback && LOOPBACK.has(url.hostname) ? undefined : faultOfHost(url);
   return url.protocol === 'http:' && rules.loopback && LOOPBACK.has(url.hostname) ? undefined : 'must use https';
 }
 

@@ -44,6 +44,12 @@ export const ACTIVE = Type.Object({
   client_id: Type.Optional(Type.String()),
   scope: Type.Optional(Type.String()),
   token_type: Type.Optional(Type.String()),
+  cnf: Type.Optional(
+    Type.Object(
+      { jkt: Type.Optional(Type.String()), 'x5t#S256': Type.Optional(Type.String()) },
+      { description: 'The key (RFC 9449) or certificate (RFC 8705) that the token must come with' },
+    ),
+  ),
   tenant_id: Type.Optional(Type.String()),
   sid: Type.Optional(Type.String()),
   iat: Type.Optional(Type.Integer()),
