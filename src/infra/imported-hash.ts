@@ -9,7 +9,6 @@ const MOST_CHARACTERS = 4096;
 const Text = Type.String({ minLength: 1, maxLength: MOST_CHARACTERS });
 const strict = { additionalProperties: false } as const;
 
-const KeycloakFlat = Type.Object({ algorithm: Text, hashIterations: Type.Integer(), value: Text, salt: Text }, strict);
 const KeycloakExport = Type.Object({
   credentialData: Type.Union([Text, Type.Object({})]),
   secretData: Type.Union([Text, Type.Object({})]),
@@ -21,6 +20,7 @@ const KeycloakCredentialData = Type.Object({
   additionalParameters: Type.Optional(Type.Record(Type.String(), Type.Array(Type.String()))),
 });
 const KeycloakSecretData = Type.Object({ value: Text, salt: Text });
+const KeycloakFlat = Type.Object({ ...KeycloakCredentialData.properties, ...KeycloakSecretData.properties }, strict);
 
 const AnyEncoding = Type.Union([Type.Literal('base64'), Type.Literal('hex'), Type.Literal('utf8')]);
 const Auth0 = Type.Object(
@@ -74,7 +74,7 @@ export function parseImportedHash(input: string | object): ImportedHash {
     throw refused(`must not have more than ${MOST_CHARACTERS} characters`);
   if (typeof input === 'string') return parseHashText(input);
   const { custom_password_hash: auth0 = input } = input as { custom_password_hash?: unknown };
-  if (typeof auth0 !== 'object' || auth0 === null) return readAuth0(auth0) as never;
+  if (typeof auth0 !== 'object' || auth0 === null) throw refused('custom_password_hash has to be an object');
   if ('credentialData' in auth0 || 'secretData' in auth0) return parseKeycloakExport(auth0);
   refuseWeak('algorithm' in auth0 ? auth0.algorithm : undefined);
   return 'hash' in auth0 ? parseAuth0(readAuth0(auth0)) : parseKeycloak(readFlat(auth0));
@@ -87,7 +87,10 @@ function refuseWeak(algorithm: unknown): void {
 
 function parseKeycloakExport(input: object): ImportedHash {
   const { credentialData, secretData } = readExport(input);
-  return parseKeycloak({ ...readCredentialData(jsonOf(credentialData)), ...readSecretData(jsonOf(secretData)) });
+  // Both have `additionalParameters`; the algorithm's are those of the first.
+  const from = readCredentialData(jsonOf(credentialData));
+  const { value, salt } = readSecretData(jsonOf(secretData));
+  return parseKeycloak({ ...from, value, salt });
 }
 
 /** In an export both are JSON within JSON. */
@@ -104,7 +107,7 @@ const KEYCLOAK_DIGESTS: Readonly<Record<string, string>> = { pbkdf2: 'sha1', 'pb
 const KEYCLOAK_ARGON2 = { id: 'argon2id', i: 'argon2i', d: 'argon2d' } as const;
 const KEYCLOAK_ARGON2_VERSIONS: Readonly<Record<string, number>> = { '1.0': 16, '1.3': 19 };
 
-function parseKeycloak(from: Static<typeof KeycloakFlat> & Static<typeof KeycloakCredentialData>): ImportedHash {
+function parseKeycloak(from: Static<typeof KeycloakFlat>): ImportedHash {
   refuseWeak(from.algorithm);
   const parts = { salt: bytesOf(from.salt, 'base64'), hash: bytesOf(from.value, 'base64') };
   const digest = KEYCLOAK_DIGESTS[from.algorithm];

@@ -77,14 +77,15 @@ export function createEngine(deps: EngineDeps): Engine {
   if (methods.size !== deps.methods.length) throw new Error('Two login methods have the same id');
   const offered: LoginPolicy['methods'] = deps.methods.map(({ id, factor, first }) => ({ id, factor, first }));
 
-  async function judge(scope: Scope, attempt: Attempt): Promise<{ outcome: Outcome; event?: AuditEvent }> {
+  async function judge(scope: Scope, attempt: Attempt, isSecondLook = false): Promise<{ outcome: Outcome; event?: AuditEvent }> {
     const now = clock.now();
     const refuse = (outcome: Refusal, reason: string, more: Partial<AuditEvent> = {}) => ({
       outcome,
       event: refusedEvent(attempt, reason, more),
     });
 
-    const byAddress = await limited(() => limits.consume(RULES.loginByAddress, addressKey(scope.request.address)));
+    const count = async (consume: () => Promise<void>) => (isSecondLook ? undefined : limited(consume));
+    const byAddress = await count(() => limits.consume(RULES.loginByAddress, addressKey(scope.request.address)));
     if (byAddress) return refuse(byAddress, 'limit.address');
     const method = methods.get(attempt.methodId);
     if (!method) return refuse({ refused: 'auth.method_unknown', status: 422 }, 'method.unknown');
@@ -114,7 +115,7 @@ export function createEngine(deps: EngineDeps): Engine {
     // By what was typed, not by whom it names: a name that nobody has is held back in the same way.
     const held = box.mac('login-account', claimed?.counted ?? `id:${facts.account?.id}`);
     const key = facts.knownDevice && deviceHash ? `${held}.${deviceHash}` : held;
-    const byAccount = await limited(() => limits.consume(RULES.loginByAccount, key));
+    const byAccount = await count(() => limits.consume(RULES.loginByAccount, key));
     if (byAccount) return refuse(byAccount, 'limit.account', about);
 
     const verdict = await method.verify({ account: facts.account, now }, input);
@@ -144,6 +145,7 @@ export function createEngine(deps: EngineDeps): Engine {
       deviceHash: attempt.door === 'browser' && isOver ? sha256(fresh) : undefined,
       audit: await audit.rows(scope, [event]),
     });
+    if (!wrote && !isSecondLook && 'userId' in verdict && verdict.update?.again) return judge(scope, attempt, true);
     if (!wrote) return refuse({ refused: 'auth.step_invalid', status: 409 }, 'step.replayed', about);
     // Failures are what is counted: many people may share an address.
     await Promise.all([limits.reset(RULES.loginByAccount, key), limits.refund(RULES.loginByAddress, addressKey(scope.request.address))]);

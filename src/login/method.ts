@@ -32,6 +32,8 @@ export interface CredentialUpdate {
   data: unknown;
   /** The attempt counts only if the write takes place: consumes what may be used once. Otherwise losing the race is harmless. */
   required: boolean;
+  /** Whoever lost the race is judged once more, by what is stored by then: two may come with the same right proof. With `required`. */
+  again?: boolean;
 }
 
 export interface ExternalIdentity {

@@ -33,7 +33,9 @@ export function passwordMethod({ passwords }: { passwords: Pick<Passwords, 'veri
                 id: credential.id,
                 version: credential.version,
                 data: { ...data, hash: await passwords.hash(password) },
-                required: false,
+                // Lost to a reset the password is wrong by now; lost to another sign-in it is right still.
+                required: true,
+                again: true,
               },
             }
           : { judged: { id: credential.id, version: credential.version } }),
