@@ -179,6 +179,15 @@ describe('config', () => {
     assert.match(faultsOf({ TRUSTED_PROXIES: '::ffff:10.0.0.0/24' }), /^TRUSTED_PROXIES /m);
   });
 
+  it('takes headers of their own for certificates, in any case', () => {
+    const plain = load();
+    assert.deepEqual([plain.clientCertificateHeader, plain.clientCertificateVerifiedHeader], ['client-cert', 'x-ssl-client-verify']);
+    assert.equal(load({ CLIENT_CERTIFICATE_HEADER: 'X-SSL-Cert' }).clientCertificateHeader, 'x-ssl-cert');
+    for (const name of ['Authorization', 'cookie', 'X-Forwarded-For', 'a b', 'x_y', 'x:y', 'Content-Type', 'X-Tenant-Id'])
+      assert.match(faultsOf({ CLIENT_CERTIFICATE_HEADER: name }), /^CLIENT_CERTIFICATE_HEADER /m, name);
+    assert.match(faultsOf({ CLIENT_CERTIFICATE_VERIFIED_HEADER: 'Client-Cert' }), /^CLIENT_CERTIFICATE_VERIFIED_HEADER must be another/m);
+  });
+
   it('takes a bootstrap client id that the API and the protocol take, and no other', () => {
     const secret = { BOOTSTRAP_CLIENT_SECRET: key() };
     for (const id of ['ops', 'my-client_1.~']) assert.equal(faultsOf(production({ ...secret, BOOTSTRAP_CLIENT_ID: id })), '', id);

@@ -91,7 +91,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
   const app = await startApp(config, { strict: true, ...options, log: createLogger({ level: config.logLevel, destination }) });
   const owner = new pg.Pool({ connectionString: database.url, max: 3 });
   owner.on('error', () => {});
-  const base = `http://localhost:${port}`;
+  const base = `http://localhost:${config.port}`;
   /** A server at another address than its issuer's stands behind a proxy, as it were. */
   const behind: Record<string, string> = config.issuer === base ? {} : { 'x-forwarded-host': new URL(config.issuer).host };
   let managerToken: string | undefined;
