@@ -219,6 +219,8 @@ describe('authorization requests', () => {
       'client_secret_basic',
       'client_secret_post',
       'private_key_jwt',
+      'tls_client_auth',
+      'self_signed_tls_client_auth',
       'none',
     ]);
     assert.doesNotMatch(JSON.stringify(body), /HS256|HS384|HS512/);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { currentRequest } from '#src/core/scope.ts';
 import { hasRegisteredName } from '#src/oidc/certificate-names.ts';
 import { createCertificates, parseCertificate } from '#src/oidc/certificates.ts';
@@ -25,6 +26,7 @@ describe('certificates of clients', function () {
   let app: RunningApp;
   let good: MadeCertificate;
   let other: MadeCertificate;
+  let published: http.Server;
 
   before(async function () {
     needOpenssl(this);
@@ -34,10 +36,20 @@ describe('certificates of clients', function () {
       alternatives: 'DNS:Pay.example.test,DNS:*.wild.test,URI:urn:example:pay,IP:192.0.2.7,IP:2001:db8::7,email:Ops@Example.test',
     });
     other = await maker.make({ subject: '/C=DE/O=Example/CN=somebody', alternatives: 'DNS:evil.test' });
-    app = await startTestApp({ env: { TRUSTED_PROXIES: '127.0.0.1/32,::1/128' } });
+    const keys = JSON.stringify({
+      keys: [
+        { ...good.jwk, kid: 'a' },
+        { ...other.jwk, kid: 'b', x5c: undefined },
+      ],
+    });
+    published = http.createServer((_request, response) => response.setHeader('content-type', 'application/json').end(keys));
+    await new Promise<void>((resolve) => published.listen(0, 'localhost', resolve));
+    const host = `localhost:${(published.address() as AddressInfo).port}`;
+    app = await startTestApp({ env: { TRUSTED_PROXIES: '127.0.0.1/32,::1/128', OUTBOUND_ALLOW_HOSTS: host } });
   });
   after(async () => {
     await app?.close();
+    published?.close();
     await maker?.remove();
   });
 
@@ -166,6 +178,14 @@ describe('certificates of clients', function () {
     const twin = await maker.make({ subject: SUBJECT });
     for (const one of [twin, other]) assert.equal((await token(clientId, shown(one))).status, 401);
     assert.equal((await token(clientId, {})).status, 401);
+  });
+
+  it('open for a client whose key set is at an address of its own', async () => {
+    const method = { grant_types: ['client_credentials'], token_endpoint_auth_method: 'self_signed_tls_client_auth' };
+    const clientId = await create({ ...method, jwks_uri: `http://localhost:${(published.address() as AddressInfo).port}/jwks` });
+    const fine = await token(clientId, shown(good, 'NONE'));
+    assert.equal(fine.status, 200, fine.text);
+    assert.equal((await token(clientId, shown(other, 'NONE'))).status, 401);
   });
 
   it('that are over open nothing', async () => {
