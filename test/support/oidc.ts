@@ -29,7 +29,7 @@ import { createResourceCache } from '#src/oidc/resources.ts';
 import { createTokenState } from '#src/oidc/token-state.ts';
 import { Browser } from './browser.ts';
 import { createTestDatabase } from './database.ts';
-import { giveRole, rolesNow } from './roles.ts';
+import { giveRole, rolesKept } from './roles.ts';
 
 export const CB = 'https://app.test/cb';
 export const API = 'https://api.test/';
@@ -226,7 +226,7 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
     clients,
     resources,
     keys: { jwks: () => jwks, cookieKeys: () => ['one', 'two'], dpopNonceSecret: () => Buffer.alloc(32, 3) },
-    accounts: createAccounts({ db, roles: rolesNow(db) }),
+    accounts: createAccounts({ db, roles: rolesKept(db) }),
     assurance: { required: async () => state.required, reachable: async () => state.reachable },
     tokens: createTokenState({ db, keys: { publicJwks: () => jwkSet }, clock: systemClock }),
     pages: {

@@ -6,6 +6,20 @@ import type { Database } from '#src/infra/postgres.ts';
 /** Roles as they are in the database at each question. */
 export const rolesNow = (db: Database): RoleBooks => ({ of: async (tenantId) => bookOf(await readRoles(db, tenantId)), drop: () => {} });
 
+/** The same, read once for each tenant, as a warm server has them. */
+export function rolesKept(db: Database): RoleBooks {
+  const books = new Map<string, ReturnType<RoleBooks['of']>>();
+  const now = rolesNow(db);
+  return {
+    of(tenantId) {
+      const book = books.get(tenantId) ?? now.of(tenantId);
+      books.set(tenantId, book);
+      return book;
+    },
+    drop: (tenantId) => void books.delete(tenantId),
+  };
+}
+
 interface Owner {
   query(text: string, values: unknown[]): Promise<unknown>;
 }

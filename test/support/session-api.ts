@@ -32,7 +32,7 @@ import { createTokenDoor } from '#src/oidc/token-door.ts';
 import { createTokenState } from '#src/oidc/token-state.ts';
 import type { Loose } from '#test/support/api.ts';
 import { LIFETIMES, startIssuer, type TestIssuer } from '#test/support/oidc.ts';
-import { rolesNow } from './roles.ts';
+import { rolesKept } from './roles.ts';
 
 export interface SessionApi {
   issuer: TestIssuer;
@@ -85,7 +85,7 @@ export async function startSessionApi(): Promise<SessionApi> {
     issuer: url,
     tenantId: issuer.tenantId,
     resources,
-    accounts: createAccounts({ db, roles: rolesNow(db) }),
+    accounts: createAccounts({ db, roles: rolesKept(db) }),
     lifetimes: LIFETIMES,
     authenticate: (input) => engine.answer(input),
   });
@@ -96,7 +96,7 @@ export async function startSessionApi(): Promise<SessionApi> {
   app.use((_ctx, next) => currentRequest.run({ id: newId(), address: '127.0.0.1', device: 'test', issuer: url }, next));
   app.use(
     mountRoutes([...sessionRoutes({ ...deps, ...door }), ...personRoutes(deps), ...directRoutes()], {
-      authenticate: createAuthenticate({ db, clock: systemClock, tokens, baseIssuer: url, roles: rolesNow(db) }),
+      authenticate: createAuthenticate({ db, clock: systemClock, tokens, baseIssuer: url, roles: rolesKept(db) }),
       audit,
       defaultTenantId: issuer.tenantId,
       tenantExists: async () => true,
