@@ -83,24 +83,22 @@ export interface Advance {
 // Whoever changes a password locks the person first, then the credential, and then ends what is under way: either it sees this journey, or
 // this sees that the password that was judged is the old one by now. The person's row is written where it is locked: locked first and written
 // later in one statement, two sign-ins of one person at the same instant waited for each other in a circle.
-const stillText = (
+const usedText = (
   first: number,
 ): string => `held as materialized (update users set last_login_at = case when $3::boolean then $2::timestamptz else last_login_at end
-      where id = $1::uuid and $${first}::uuid is not null returning id),
+      where id = $1::uuid and ($${first}::uuid is not null or $4::uuid is not null) returning id),
+    used as (update credentials set data = $5::jsonb, version = version + 1, updated_at = $2::timestamptz, last_used_at = $2
+      where id = $4::uuid and user_id = $1::uuid and version = $6::integer and exists (select from held) returning 1),
     still as (select 1 from credentials c join held h on h.id = c.user_id where c.id = $${first}::uuid and c.version = $${first + 1}::integer for share of c)`;
 const mayGo = (first: number): string =>
   `(not $7::boolean or exists (select from used)) and ($${first}::uuid is null or exists (select from still))`;
 
-const GO_ON = `${stillText(16)}, go as (insert into journeys as j (id, kind, client_id, user_id, state, expires_at)
+const GO_ON = `${usedText(16)}, go as (insert into journeys as j (id, kind, client_id, user_id, state, expires_at)
     select $10::text, $11::text, $12::text, $1::uuid, $13::jsonb, $14::timestamptz where ${mayGo(16)}
     on conflict (id) do update set state = excluded.state, user_id = excluded.user_id, version = j.version + 1 where j.version = $15::integer returning 1)`;
-const GO_AT_ONCE = `${stillText(10)}, go as (select 1 where ${mayGo(10)})`;
+const GO_AT_ONCE = `${usedText(10)}, go as (select 1 where ${mayGo(10)})`;
 
-const advanceText = (
-  go: string,
-): string => `with used as (update credentials set data = $5::jsonb, version = version + 1, updated_at = $2::timestamptz, last_used_at = $2
-      where id = $4::uuid and user_id = $1::uuid and version = $6::integer returning 1),
-    ${go},
+const advanceText = (go: string): string => `with ${go},
     login as (update users set last_login_at = $2::timestamptz from go where id = $1::uuid and $3::boolean and not exists (select from held) returning 1),
     device as (insert into known_devices as d (user_id, device_hash, created_at, last_seen_at) select $1::uuid, $8::text, $2::timestamptz, $2 from go
       where $8::text is not null on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at),

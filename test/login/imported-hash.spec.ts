@@ -1,6 +1,7 @@
 /** People whose password's hash another system made: they sign in as if it were ours, and from then on it is. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import argon2 from 'argon2';
 import { parseImportedHash } from '#src/infra/imported-hash.ts';
 import type { LoginMethod } from '#src/login/method.ts';
@@ -140,6 +141,33 @@ describe('a password from another system, at sign-in', function () {
     assert.equal((await signIn(person)).ok, false);
     assert.equal((await stored(person.id)).hash, changed, 'and the new password stays');
     assert.equal((await signIn(person, OTHER)).ok, true);
+  });
+
+  it('waits for a change that is under way, which locks the person first, and does not stand in its way', async () => {
+    const person = await imported(BCRYPT);
+    const changed = await h.passwords.hash(OTHER);
+    const attempt = await h.db.transaction(
+      async (sql) => {
+        await sql.raw('select id from users where id = ? for no key update', [person.id]);
+        const answer = signIn(person);
+        for (let waiting = false, tries = 0; !waiting; tries += 1) {
+          assert.ok(tries < 500, 'the sign-in does not wait');
+          await delay(10);
+          const { rows } = await sql.raw<{ rows: unknown[] }>(
+            'select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid))',
+          );
+          waiting = rows.length > 0;
+        }
+        await sql.raw(
+          `update credentials set version = version + 1, data = data || jsonb_build_object('hash', ?::text) where user_id = ?`,
+          [changed, person.id],
+        );
+        return { answer };
+      },
+      { tenantId: h.tenantId },
+    );
+    assert.equal((await attempt.answer).ok, false);
+    assert.equal((await stored(person.id)).hash, changed);
   });
 });
 
