@@ -1,6 +1,6 @@
 /** Certificates of clients as a trusted proxy's headers say them; a real proxy is in test/clients/nginx-mtls.spec.ts. */
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { currentRequest } from '#src/core/scope.ts';
@@ -15,6 +15,7 @@ import {
   shown,
   structured,
 } from '#test/support/certificates.ts';
+import { visit } from '#test/support/person.ts';
 
 const SUBJECT = '/C=DE/O=Example/CN=payments';
 const TLS = { grant_types: ['client_credentials'], token_endpoint_auth_method: 'tls_client_auth' };
@@ -323,6 +324,35 @@ describe('certificates of clients', function () {
       const refused = await app.token({ grant_type: 'client_credentials' }, client);
       assert.deepEqual([refused.status, refused.body['error']], [400, 'invalid_grant'], refused.text);
       assert.equal((await app.token({ grant_type: 'client_credentials' }, client, shown(other, 'NONE'))).status, 200);
+    });
+
+    it('have to come with them to userinfo, and refresh tokens of public clients to the token endpoint', async () => {
+      const redirect = 'https://app.test/cb';
+      const id = await create({
+        redirect_uris: [redirect],
+        grant_types: ['authorization_code', 'refresh_token'],
+        token_endpoint_auth_method: 'none',
+        first_party: true,
+        tls_client_certificate_bound_access_tokens: true,
+      });
+      const verifier = 'v'.repeat(43);
+      const challenge = createHash('sha256').update(verifier).digest('base64url');
+      const query = { client_id: id, redirect_uri: redirect, response_type: 'code', scope: 'openid', code_challenge_method: 'S256' };
+      const url = `${app.issuer}/auth?${new URLSearchParams({ ...query, code_challenge: challenge, state: 'x' })}`;
+      const { location, page } = await visit(app.browser(), url, { login: ADMIN.email, password: ADMIN.password });
+      assert.ok(location, page?.text);
+      const code = String(location.searchParams.get('code'));
+      const redeem = { grant_type: 'authorization_code', client_id: id, code, redirect_uri: redirect, code_verifier: verifier };
+      assert.equal((await app.token(redeem)).status, 400, 'no certificate, no token, and the code is good still');
+      const given = await app.token(redeem, undefined, shown(other, 'NONE'));
+      assert.equal(given.status, 200, given.text);
+      const userinfo = async (headers: Record<string, string>): Promise<number> =>
+        (await fetch(`${app.issuer}/me`, { headers: { authorization: `Bearer ${String(given.body['access_token'])}`, ...headers } }))
+          .status;
+      assert.deepEqual([await userinfo(shown(other, 'NONE')), await userinfo({}), await userinfo(shown(good))], [200, 401, 401]);
+      const refresh = { grant_type: 'refresh_token', client_id: id, refresh_token: String(given.body['refresh_token']) };
+      for (const headers of [{}, shown(good)]) assert.equal((await app.token(refresh, undefined, headers)).body['error'], 'invalid_grant');
+      assert.equal((await app.token(refresh, undefined, shown(other, 'NONE'))).status, 200);
     });
 
     it('make two refreshes different, and one with the same certificate the same again', async () => {
