@@ -8,9 +8,10 @@ import { setRouteTemplate } from './access-log.ts';
 import { etagOf, isUnchanged } from './etag.ts';
 import { violations } from './guard.ts';
 import { type IdempotencyStore, type KeptAnswer, once } from './idempotency.ts';
+import { sendLines } from './lines.ts';
 import type { HttpLog } from './log.ts';
 import { asAppError, sendProblem } from './problem.ts';
-import { API_BODY_LIMIT, readJson } from './read-body.ts';
+import { API_BODY_LIMIT, checkMediaType, readJson, readUpload } from './read-body.ts';
 import { isAnswer, type Route } from './route.ts';
 import { createRouter } from './router.ts';
 import { type Check, compileBody, compileOutput, compileText } from './validate.ts';
@@ -83,6 +84,8 @@ const compile = (route: Route): Mounted => ({
   replies: new Map(Object.entries(route.spec.replies).map(([status, schema]) => [Number(status), schema && compileOutput(schema)])),
 });
 
+const NO_UPLOAD: AsyncIterable<never> = (async function* () {})();
+
 async function run(ctx: Context, target: Mounted, params: Record<string, string>, deps: RouteDeps): Promise<void> {
   const { route } = target;
   const caller = await identify(ctx, route, deps);
@@ -94,8 +97,20 @@ async function run(ctx: Context, target: Mounted, params: Record<string, string>
   const loaded = await route.load(scope, params, ctx);
   const { value, raw } = target.body ? await readInput(ctx, route, target.body) : { value: {}, raw: Buffer.alloc(0) };
   const ifMatch = ctx.get('if-match') || undefined;
-  const work = async (): Promise<KeptAnswer> =>
-    keep(target, await route.handle(scope, { params, query, body: value, loaded, ifMatch, ctx }), deps);
+  const { upload: uploads } = route.spec;
+  if (uploads) checkMediaType(ctx.req, uploads.types);
+  const input = { params, query, body: value, loaded, ifMatch, ctx, upload: uploads ? readUpload(ctx.req, uploads.maxBytes) : NO_UPLOAD };
+  if (route.spec.lines) {
+    const found = await route.handle(scope, input);
+    await sendLines(
+      ctx,
+      (item) => checked(target, route.spec.status, item, deps),
+      isAnswer(found) ? (found.items ?? NO_UPLOAD) : NO_UPLOAD,
+    );
+    deps.onAnswer?.(route, ctx.status, ctx.response.headers, undefined);
+    return;
+  }
+  const work = async (): Promise<KeptAnswer> => keep(target, await route.handle(scope, input), deps);
   const request = { key: ctx.get('idempotency-key') || undefined, method: route.method, path: ctx.path, raw };
   send(ctx, target, route.spec.idempotent ? await once(deps.idempotency, scope, request, work) : await work(), deps);
 }
@@ -170,6 +185,13 @@ async function readInput(ctx: Context, route: Route, check: Check): Promise<{ va
 /** The handler's result as an answer, checked against what is documented. */
 function keep({ route, replies }: Mounted, result: unknown, deps: RouteDeps): KeptAnswer {
   const { body, status = route.spec.status, version, headers = {} } = isAnswer(result) ? result : { body: result };
+  const text = checked({ route, replies }, status, body, deps);
+  const tag = version === undefined ? {} : { etag: etagOf(version) };
+  return { status, headers: { ...tag, ...headers }, body: text };
+}
+
+/** A body as JSON, checked against what is documented for the status; '' where it has none. */
+function checked({ route, replies }: Pick<Mounted, 'route' | 'replies'>, status: number, body: unknown, deps: RouteDeps): string {
   // What leaves is what JSON makes of it: dates are text, absent members are absent.
   const plain: unknown = body === undefined ? undefined : JSON.parse(JSON.stringify(body));
   const output = replies.get(status);
@@ -187,8 +209,7 @@ function keep({ route, replies }: Mounted, result: unknown, deps: RouteDeps): Ke
     report(route, status, wrong, deps);
     output?.cut(plain);
   }
-  const tag = version === undefined ? {} : { etag: etagOf(version) };
-  return { status, headers: { ...tag, ...headers }, body: output ? JSON.stringify(plain) : '' };
+  return output ? JSON.stringify(plain) : '';
 }
 
 /** A bug of ours: fatal where strict, else logged. */

@@ -4,7 +4,7 @@ import type { TSchema } from '@sinclair/typebox';
 import type { Middleware } from 'koa';
 import { ACCOUNT_SCOPE, PERMISSIONS } from '../core/permissions.ts';
 import { isUnchanged } from './etag.ts';
-import type { Access, Route } from './route.ts';
+import { type Access, NDJSON, type Route, type Upload } from './route.ts';
 import { closed } from './validate.ts';
 
 export interface OpenApiOptions {
@@ -24,6 +24,7 @@ const REASONS: Readonly<Record<number, string>> = {
   401: 'No token, or one that is not good',
   403: 'The permission is missing',
   404: 'Not found',
+  408: 'The body came too slowly',
   409: 'It is taken, or in a state that does not allow this',
   412: 'It has changed since the version that If-Match names',
   413: 'The body is too large',
@@ -60,7 +61,7 @@ export function buildOpenApi(routes: readonly Route[], { issuer, version = '1.0.
 
 function operation({ method, path, spec }: Route): Json {
   const responses: Record<string, Json> = {};
-  for (const [status, schema] of Object.entries(spec.replies)) responses[status] = success(Number(status), schema);
+  for (const [status, schema] of Object.entries(spec.replies)) responses[status] = success(Number(status), schema, spec.lines);
   if (method === 'GET' && path.includes('{') && spec.versioned) responses['304'] = { description: REASONS[304] };
   for (const status of spec.errors)
     responses[String(status)] = {
@@ -75,15 +76,16 @@ function operation({ method, path, spec }: Route): Json {
     tags: [spec.tag],
     parameters: [...members(spec.params, 'path'), ...members(spec.query, 'query'), ...headerParameters(method, path, spec)],
     ...(spec.body === undefined ? {} : { requestBody: bodyOf(method, spec.body) }),
+    ...(spec.upload === undefined ? {} : { requestBody: uploadOf(spec.upload) }),
     responses,
     security: securityOf(spec.access),
   };
 }
 
-const success = (status: number, schema: TSchema | undefined): Json => ({
+const success = (status: number, schema: TSchema | undefined, lines: boolean): Json => ({
   description: REASONS[status] ?? 'Done',
   headers: headersOf(status),
-  ...(schema === undefined ? {} : { content: { 'application/json': { schema: closed(schema) } } }),
+  ...(schema === undefined ? {} : { content: { [lines ? NDJSON : 'application/json']: { schema: closed(schema) } } }),
 });
 
 function headersOf(status: number): Json {
@@ -137,6 +139,11 @@ function bodyOf(method: string, schema: TSchema): Json {
       method === 'PATCH' ? { 'application/merge-patch+json': content, 'application/json': content } : { 'application/json': content },
   };
 }
+
+const uploadOf = ({ types }: Upload): Json => ({
+  required: true,
+  content: Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }])),
+});
 
 function securityOf(access: Access): Json[] {
   if (access === 'public') return [];

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { AppError, malformed } from '../core/errors.ts';
 import { parseJson } from './json.ts';
+import { NDJSON } from './route.ts';
 
 /** 64 KiB for protocol and pages, 1 MiB for the API. */
 export const PAGE_BODY_LIMIT = 65_536;
@@ -37,6 +38,59 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   }
   return Buffer.concat(chunks);
 }
+
+/** Requests whose body may take longer than the server gives others. */
+const uploads = new WeakSet<IncomingMessage>();
+
+export const isUpload = (request: IncomingMessage): boolean => uploads.has(request);
+
+const IDLE_MS = 30_000;
+/** Bytes a second: who sends less for long holds a connection and not much else. */
+const SLOWEST = 1024;
+
+/**
+ * The body of a request piece by piece, never held as a whole. Throws 413 past `maxBytes`, 408 where the sender falls silent or stays slow,
+ * 415 where it is compressed, and 400 where the sender went away.
+ */
+export async function* readUpload(request: IncomingMessage, maxBytes: number, idleMs = IDLE_MS): AsyncGenerator<Buffer, void, undefined> {
+  if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') throw unsupported('Compressed bodies are not accepted', [NDJSON]);
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  uploads.add(request);
+  const began = performance.now();
+  const chunks = request.iterator({ destroyOnReturn: false });
+  try {
+    for (let size = 0; ; ) {
+      const { value, done } = await nextOf(chunks, idleMs);
+      if (done) return;
+      const chunk = value as Buffer;
+      size += chunk.length;
+      if (size > maxBytes) throw tooLarge(maxBytes);
+      if (performance.now() - began > idleMs + (size / SLOWEST) * 1000) throw tooSlow();
+      yield chunk;
+    }
+  } finally {
+    // Nobody reads the rest: time for the answer to arrive, then the connection goes.
+    if (!request.complete) setTimeout(() => request.complete || request.socket.destroy(), 2000).unref();
+  }
+}
+
+async function nextOf(chunks: AsyncIterator<unknown>, idleMs: number): Promise<IteratorResult<unknown>> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(tooSlow()), idleMs);
+  });
+  const next = chunks.next();
+  next.catch(() => undefined);
+  try {
+    return await Promise.race([next, silence]);
+  } catch (error) {
+    throw error instanceof AppError ? error : malformed('The body ended early');
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const tooSlow = (): AppError => new AppError('body.too_slow', 408, 'The body came too slowly', { headers: { connection: 'close' } });
 
 const tooLarge = (limit: number): AppError =>
   new AppError('body.too_large', 413, 'The body is too large', {

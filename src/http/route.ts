@@ -23,6 +23,8 @@ export interface RouteInput<P extends TSchema, Q extends TSchema, B extends TSch
   loaded: L;
   /** The header as sent, where it was; see `checkIfMatch`. */
   ifMatch: string | undefined;
+  /** The body as it comes in, where the route declares `upload`; throws 400, 408 and 413. Empty elsewhere. */
+  upload: AsyncIterable<Buffer>;
   ctx: Context;
 }
 
@@ -40,6 +42,10 @@ export interface RouteSpec<P extends TSchema, Q extends TSchema, B extends TSche
   body?: B;
   /** Bytes; 1 MiB where nothing is said. */
   bodyLimit?: number;
+  /** A body that is not read beforehand but handed on as it comes, of any size up to `maxBytes`. Not together with `body`; such a POST ignores `Idempotency-Key`. */
+  upload?: Upload;
+  /** The answer is a line of JSON for each item of `answerLines`; `reply` says what a line is. */
+  lines?: boolean;
   reply?: R;
   /** Of the answer; 200 where nothing is said. */
   status?: 200 | 201 | 202 | 204;
@@ -56,6 +62,14 @@ export interface RouteSpec<P extends TSchema, Q extends TSchema, B extends TSche
   handle(scope: Scope, input: RouteInput<P, Q, B, L>): Promise<Static<R> | Answer>;
 }
 
+export interface Upload {
+  /** Media types that are taken. */
+  types: readonly string[];
+  maxBytes: number;
+}
+
+export const NDJSON = 'application/x-ndjson';
+
 const ANSWER = Symbol('answer');
 
 /** A body with what goes along; made by `answer`. */
@@ -66,10 +80,15 @@ export interface Answer {
   /** Becomes the strong ETag; GET answers 304 where the caller has it. */
   version?: number | string | undefined;
   headers?: Readonly<Record<string, string>> | undefined;
+  /** Instead of the body, for a route that declares `lines`. */
+  items?: AsyncIterable<unknown> | undefined;
 }
 
 /** For a handler that has more to say than the body: `return answer(user, { version: row.version })`. */
 export const answer = (body: unknown, more: Omit<Answer, typeof ANSWER | 'body'> = {}): Answer => ({ [ANSWER]: true, body, ...more });
+
+/** For a handler of a route that declares `lines`: each item becomes a line, sent as soon as the caller takes it. */
+export const answerLines = (items: AsyncIterable<unknown>): Answer => ({ [ANSWER]: true, body: undefined, items });
 
 export const isAnswer = (value: unknown): value is Answer => typeof value === 'object' && value !== null && ANSWER in value;
 
@@ -88,6 +107,8 @@ export interface Route {
     query: TObject;
     body: TSchema | undefined;
     bodyLimit: number | undefined;
+    upload: Upload | undefined;
+    lines: boolean;
     /** Every success by status; undefined for an empty body. */
     replies: Readonly<Record<number, TSchema | undefined>>;
     status: number;
@@ -120,7 +141,7 @@ export function route<
   if (JSON.stringify([...names].sort()) !== JSON.stringify(Object.keys(params.properties).sort()))
     throw new Error(`${signature}: the path and params name different parameters`);
   const status = spec.status ?? 200;
-  const idempotent = method === 'POST' && spec.idempotent !== false && spec.access !== 'public';
+  const idempotent = method === 'POST' && spec.idempotent !== false && spec.access !== 'public' && !spec.upload;
   return {
     method,
     path,
@@ -134,6 +155,8 @@ export function route<
       query: (spec.query ?? NOTHING) as unknown as TObject,
       body: spec.body,
       bodyLimit: spec.bodyLimit,
+      upload: spec.upload,
+      lines: spec.lines ?? false,
       replies: { [status]: status === 204 ? undefined : spec.reply, ...spec.also },
       status,
       errors: errorsOf(method, names.length > 0, spec, idempotent).filter((code) => !Object.hasOwn(spec.also ?? {}, code)),
@@ -156,13 +179,14 @@ export const ID_PARAMS = Type.Object({ id: ID });
 function errorsOf(
   method: Method,
   hasParams: boolean,
-  spec: { access: Access; body?: unknown; errors?: readonly number[]; versioned?: boolean },
+  spec: { access: Access; body?: unknown; upload?: unknown; errors?: readonly number[]; versioned?: boolean },
   idempotent: boolean,
 ): number[] {
   const all = new Set([400, 422, 429, 500, 503, ...(spec.errors ?? [])]);
   if (spec.access !== 'public') for (const status of [401, 403, 404]) all.add(status);
   if (hasParams) all.add(404);
   if (spec.body !== undefined) for (const status of [413, 415]) all.add(status);
+  if (spec.upload !== undefined) for (const status of [408, 413, 415]) all.add(status);
   if (method !== 'GET' && hasParams && spec.versioned !== false) all.add(412);
   if (idempotent || (method !== 'GET' && spec.access !== 'public')) all.add(409);
   return [...all].sort();
