@@ -47,6 +47,9 @@ export interface Config {
   mailFrom: MailAddress;
   smsUrl?: string;
   smsToken?: string;
+  /** The service that is asked before a tenant is refused by its limits. */
+  billingUrl?: string;
+  billingToken?: string;
   trustedProxies: string[];
   /** Lower case, both: where a trusted proxy says which certificate the client showed, and whether it verified it. */
   clientCertificateHeader: string;
@@ -61,6 +64,8 @@ export interface Config {
   /** Seconds. */
   lifetimes: Lifetimes;
   passwordPolicy: { minLength: number };
+  /** Days between the deletion of a tenant and the end of everything of it. */
+  tenantDeletionGraceDays: number;
 }
 
 /** All that is wrong with the settings, each fault beginning with the setting's name. No fault quotes a secret. */
@@ -214,7 +219,15 @@ function check(raw: Raw, config: Config): string[] {
     ['COOKIE_KEYS', 'cookieKeys'],
   ] as const)
     say(name, production && raw[key] === undefined && 'is required with NODE_ENV=production');
-  for (const key of ['databaseUrl', 'migrationDatabaseUrl', 'databaseReplicaUrl', 'smtpUrl', 'smsUrl', 'otlpEndpoint'] as const)
+  for (const key of [
+    'databaseUrl',
+    'migrationDatabaseUrl',
+    'databaseReplicaUrl',
+    'smtpUrl',
+    'smsUrl',
+    'billingUrl',
+    'otlpEndpoint',
+  ] as const)
     say(nameOf(key), raw[key] !== undefined && !URL.canParse(raw[key]) && 'is not a URL');
   for (const key of raw.encryptionKey ?? []) say('ENCRYPTION_KEY', checkEncryptionKey(key));
   for (const key of config.cookieKeys) say('COOKIE_KEYS', checkSecret(key, production ? 32 : 16));
@@ -231,6 +244,8 @@ function check(raw: Raw, config: Config): string[] {
   say('SMS_TOKEN', raw.smsUrl !== undefined && raw.smsToken === undefined && 'is required with SMS_URL');
   say('SMS_URL', raw.smsToken !== undefined && raw.smsUrl === undefined && 'is required with SMS_TOKEN');
   say('SMS_URL', raw.smsUrl?.startsWith('http:') && !isLoopbackUrl(raw.smsUrl) && 'must begin with https://');
+  say('BILLING_URL', raw.billingToken !== undefined && raw.billingUrl === undefined && 'is required with BILLING_TOKEN');
+  say('BILLING_URL', raw.billingUrl?.startsWith('http:') && !isLoopbackUrl(raw.billingUrl) && 'must begin with https://');
   say('BOOTSTRAP_ADMIN_EMAIL', !isMailAddress(bootstrap.adminEmail) && 'is not an e-mail address');
   say(
     'BOOTSTRAP_CLIENT_SECRET',

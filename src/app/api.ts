@@ -1,6 +1,7 @@
 /** Every route of the API with what it runs on. */
 import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
+import { invalidInput } from '../core/errors.ts';
 import { DEFAULT_LOCALE, message } from '../core/messages/catalogue.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { auditRoutes } from '../features/audit/routes.ts';
@@ -17,6 +18,9 @@ import { personRoutes } from '../features/sessions/person-routes.ts';
 import type { SessionQueryDeps } from '../features/sessions/queries.ts';
 import { sessionRoutes } from '../features/sessions/routes.ts';
 import { signingKeyRoutes } from '../features/signing-keys/routes.ts';
+import type { TenantDeps } from '../features/tenants/commands.ts';
+import type { TenantCache } from '../features/tenants/index.ts';
+import { tenantRoutes } from '../features/tenants/routes.ts';
 import type { UserDeps } from '../features/users/commands.ts';
 import { meRoutes } from '../features/users/me.ts';
 import { userRoutes } from '../features/users/routes.ts';
@@ -40,9 +44,12 @@ export interface ApiParts {
   protocol: Protocol;
   sessions: SessionQueryDeps & SessionCommandDeps;
   roles: RoleBooks;
+  tenants: TenantCache;
+  /** Ids of the ways to sign in. */
+  methods: readonly string[];
 }
 
-export function createApi({ config, clock, db, reads, audit, passwords, protocol, sessions, roles }: ApiParts) {
+export function createApi({ config, clock, db, reads, audit, passwords, protocol, sessions, roles, tenants, methods }: ApiParts) {
   const { transact, forget, openPersonal } = audit;
   const users: UserDeps & { db: Database } = {
     db,
@@ -80,7 +87,22 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     audit: audit.audit,
     tenantId: protocol.rootTenantId,
   });
+  const tenantDeps: TenantDeps & { db: Database } = {
+    db,
+    transact,
+    tenants,
+    roles,
+    methods,
+    graceDays: config.tenantDeletionGraceDays,
+    openTemplate: async () => {
+      throw invalidInput([{ pointer: '/templateId', message: 'is no template of this installation' }]);
+    },
+    inviteOwner: async () => {
+      throw invalidInput([{ pointer: '/ownerEmail', message: 'cannot be invited on this server' }]);
+    },
+  };
   const routes: Route[] = [
+    ...tenantRoutes(tenantDeps),
     ...userRoutes(users),
     ...meRoutes(users),
     ...clientRoutes(clients),

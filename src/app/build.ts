@@ -139,7 +139,19 @@ export async function buildApp(config: Config, options: AppOptions) {
       authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
     });
     const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers.map(({ url }) => url), keyOf: storageKey };
-    const { routes, users, clients } = createApi({ config, clock, db, reads, audit, passwords, protocol, sessions, roles });
+    const { routes, users, clients } = createApi({
+      config,
+      clock,
+      db,
+      reads,
+      audit,
+      passwords,
+      protocol,
+      sessions,
+      roles,
+      tenants,
+      methods: methods.map(({ id }) => id),
+    });
     const health = createHealth({ database: async () => checkClock(await db.clockSkewMs(() => clock.now().getTime())) }, log);
     const flow = {
       db,

@@ -28,6 +28,8 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   MAIL_FROM: { key: 'mailFrom', kind: 'text' },
   SMS_URL: { key: 'smsUrl', kind: 'text' },
   SMS_TOKEN: { key: 'smsToken', kind: 'text', secret: true },
+  BILLING_URL: { key: 'billingUrl', kind: 'text' },
+  BILLING_TOKEN: { key: 'billingToken', kind: 'text', secret: true },
   TRUSTED_PROXIES: { key: 'trustedProxies', kind: 'list' },
   CLIENT_CERTIFICATE_HEADER: { key: 'clientCertificateHeader', kind: 'text' },
   CLIENT_CERTIFICATE_VERIFIED_HEADER: { key: 'clientCertificateVerifiedHeader', kind: 'text' },

@@ -1,0 +1,135 @@
+/** What a tenant may set for itself, and how it is read: with defaults, whatever the row holds. */
+import { type Static, Type } from '@sinclair/typebox';
+import type { FieldError } from '../../core/errors.ts';
+import type { TenantFacts } from './index.ts';
+
+const seconds = (minimum: number, description: string) => Type.Integer({ minimum, maximum: 31_536_000, description });
+const optional = Type.Optional;
+
+/** Closed: members that are not named are refused. */
+export const TENANT_SETTINGS = Type.Object(
+  {
+    signUp: optional(
+      Type.Union([Type.Literal('open'), Type.Literal('invitation'), Type.Literal('closed')], {
+        description: 'Who may create an account at home in the tenant: everybody, who was invited, or nobody',
+      }),
+    ),
+    methods: optional(
+      Type.Array(Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}(:[A-Za-z0-9_-]{1,64})?$' }), {
+        maxItems: 30,
+        uniqueItems: true,
+        description: 'Ids of the ways to sign in that are offered; all where nothing is said',
+      }),
+    ),
+    secondFactor: optional(Type.Union([Type.Literal('off'), Type.Literal('optional'), Type.Literal('required')])),
+    sessions: optional(
+      Type.Object({
+        idleSeconds: optional(seconds(60, 'A session ends after so long without use, where that is sooner than the installation says')),
+        absoluteSeconds: optional(seconds(60, 'A session ends so long after the sign-in, where that is sooner than the installation says')),
+      }),
+    ),
+    security: optional(
+      Type.Object({
+        apiKeys: optional(Type.Boolean({ description: 'Whether API keys may be made and used' })),
+        apiKeyMaxSeconds: optional(seconds(60, 'How long an API key may live')),
+        maxAuthAgeSeconds: optional(seconds(60, 'How long ago the sign-in behind tokens of the tenant may be')),
+      }),
+    ),
+    branding: optional(
+      Type.Object({
+        displayName: optional(Type.String({ minLength: 1, maxLength: 100 })),
+        primaryColor: optional(Type.String({ pattern: '^#[0-9a-fA-F]{6}$', description: 'As #rrggbb' })),
+        logoUri: optional(Type.String({ pattern: '^https://[^\\s"<>\\\\]+$', maxLength: 2000 })),
+      }),
+    ),
+    mail: optional(
+      Type.Object({ fromName: optional(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f<>"@]+$' })) }),
+    ),
+    timeZone: optional(Type.String({ minLength: 1, maxLength: 64, description: 'By its name in the IANA time zone database' })),
+    verifiedEmail: optional(Type.Boolean({ description: 'An address has to be proven before the first sign-in ends' })),
+    personalTenant: optional(
+      Type.Object({
+        enabled: Type.Boolean({ description: 'Whoever registers gets a tenant of their own' }),
+        templateId: optional(Type.String({ pattern: '^[0-9a-f-]{36}$' })),
+      }),
+    ),
+  },
+  { description: 'What is left out has its default' },
+);
+export type StoredSettings = Static<typeof TENANT_SETTINGS>;
+
+/** As they hold: what has a default is there. */
+export interface TenantSettings extends StoredSettings {
+  signUp: 'open' | 'invitation' | 'closed';
+  secondFactor: 'off' | 'optional' | 'required';
+  sessions: NonNullable<StoredSettings['sessions']>;
+  security: NonNullable<StoredSettings['security']> & { apiKeys: boolean };
+  branding: NonNullable<StoredSettings['branding']>;
+  mail: NonNullable<StoredSettings['mail']>;
+  timeZone: string;
+  verifiedEmail: boolean;
+  personalTenant: NonNullable<StoredSettings['personalTenant']>;
+}
+
+/** The settings in a tenant's row by their present names; `login.registration` and `login.verifiedEmail` were called so before. */
+export function storedSettings(row: unknown): StoredSettings {
+  const { login, ...rest } = isObject(row) ? row : {};
+  const old = isObject(login) ? login : {};
+  return {
+    ...(typeof old['registration'] === 'boolean' ? { signUp: old['registration'] ? 'open' : 'closed' } : {}),
+    ...(typeof old['verifiedEmail'] === 'boolean' ? { verifiedEmail: old['verifiedEmail'] } : {}),
+    ...rest,
+  } as StoredSettings;
+}
+
+const known = new WeakMap<object, TenantSettings>();
+
+/** The settings of a tenant with defaults for what is not said. Never throws. */
+export function settingsOf({ settings: row }: Pick<TenantFacts, 'settings'>): TenantSettings {
+  const before = known.get(row);
+  if (before) return before;
+  const settings = withDefaults(storedSettings(row));
+  known.set(row, settings);
+  return settings;
+}
+
+const withDefaults = (stored: StoredSettings): TenantSettings => ({
+  ...stored,
+  signUp: stored.signUp ?? 'open',
+  secondFactor: stored.secondFactor ?? 'optional',
+  sessions: stored.sessions ?? {},
+  security: { ...stored.security, apiKeys: stored.security?.apiKeys ?? true },
+  branding: stored.branding ?? {},
+  mail: stored.mail ?? {},
+  timeZone: stored.timeZone ?? 'UTC',
+  verifiedEmail: stored.verifiedEmail ?? false,
+  personalTenant: stored.personalTenant ?? { enabled: false },
+});
+
+/** What the schema cannot say; `pointer` is where the settings stand in the body. */
+export function faultsOfSettings(settings: StoredSettings, methods: readonly string[], pointer = '/settings'): FieldError[] {
+  const errors: FieldError[] = [];
+  const { timeZone, sessions, branding, methods: offered = [] } = settings;
+  if (timeZone !== undefined && !isTimeZone(timeZone)) errors.push({ pointer: `${pointer}/timeZone`, message: 'is no time zone' });
+  if (sessions?.idleSeconds !== undefined && sessions.absoluteSeconds !== undefined && sessions.idleSeconds > sessions.absoluteSeconds)
+    errors.push({ pointer: `${pointer}/sessions/idleSeconds`, message: 'must not be longer than absoluteSeconds' });
+  if (branding?.logoUri !== undefined && !URL.canParse(branding.logoUri))
+    errors.push({ pointer: `${pointer}/branding/logoUri`, message: 'is not a URL' });
+  for (const [index, method] of offered.entries())
+    if (!methods.includes(method)) errors.push({ pointer: `${pointer}/methods/${index}`, message: 'is no way to sign in here' });
+  if (settings.methods?.length === 0) errors.push({ pointer: `${pointer}/methods`, message: 'would let nobody in' });
+  return errors;
+}
+
+/** Names, not offsets: `+01:00` would be taken by Intl too. */
+function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
