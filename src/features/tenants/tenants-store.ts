@@ -33,7 +33,7 @@ export interface TenantFilter {
 export const findTenant = (sql: Sql, id: string): Promise<TenantRow | undefined> => sql<TenantRow>('tenants').where({ id }).first();
 
 export const lockTenant = (sql: Sql, id: string): Promise<TenantRow | undefined> =>
-  sql<TenantRow>('tenants').where({ id }).forUpdate().first();
+  sql<TenantRow>('tenants').where({ id }).forNoKeyUpdate().first();
 
 /** Undefined where the slug is taken. */
 export async function insertTenant(
@@ -95,7 +95,7 @@ export function listTenants(
     .orderBy(['created_at', 'id'])
     .limit(limit);
   for (const [column, value] of Object.entries(exact)) if (value !== undefined) query.where(column, value);
-  if (namePrefix !== undefined) query.whereRaw(`starts_with(lower(name), lower(?))`, [namePrefix]);
+  if (namePrefix !== undefined) query.whereRaw('lower(name) like lower(?)', [`${namePrefix.replace(/[\\%_]/g, '\\$&')}%`]);
   if (after) query.whereRaw(`(created_at, id) > (timestamptz 'epoch' + ?::bigint * interval '1 microsecond', ?::uuid)`, [...after]);
   return query.then((rows) => rows);
 }
