@@ -3,6 +3,8 @@ import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
 import { invalidInput } from '../core/errors.ts';
 import { DEFAULT_LOCALE, message } from '../core/messages/catalogue.ts';
+import type { ApiKeyPolicy } from '../features/api-keys/commands.ts';
+import { apiKeyRoutes } from '../features/api-keys/routes.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { auditRoutes } from '../features/audit/routes.ts';
 import type { ClientDeps } from '../features/clients/commands.ts';
@@ -21,6 +23,7 @@ import { signingKeyRoutes } from '../features/signing-keys/routes.ts';
 import type { TenantDeps } from '../features/tenants/commands.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
 import { tenantRoutes } from '../features/tenants/routes.ts';
+import { settingsOf } from '../features/tenants/settings.ts';
 import type { UserDeps } from '../features/users/commands.ts';
 import { meRoutes } from '../features/users/me.ts';
 import { userRoutes } from '../features/users/routes.ts';
@@ -28,6 +31,7 @@ import type { Route } from '../http/route.ts';
 import type { Database } from '../infra/postgres.ts';
 import { deleteJourneysOf } from '../login/journey-store.ts';
 import { tenantWords } from '../login/people-store.ts';
+import type { ApiKeyDoor } from '../oidc/api-keys.ts';
 import { createMetadataCheck } from '../oidc/clients.ts';
 import { directRoutes } from '../oidc/direct-routes.ts';
 import { createTokenDoor } from '../oidc/token-door.ts';
@@ -45,11 +49,12 @@ export interface ApiParts {
   sessions: SessionQueryDeps & SessionCommandDeps;
   roles: RoleBooks;
   tenants: TenantCache;
+  keys: ApiKeyDoor;
   /** Ids of the ways to sign in. */
   methods: readonly string[];
 }
 
-export function createApi({ config, clock, db, reads, audit, passwords, protocol, sessions, roles, tenants, methods }: ApiParts) {
+export function createApi({ config, clock, db, reads, audit, passwords, protocol, sessions, roles, tenants, methods, keys }: ApiParts) {
   const { transact, forget, openPersonal } = audit;
   const users: UserDeps & { db: Database } = {
     db,
@@ -85,6 +90,7 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     resources: protocol.resources,
     failures: protocol.failures,
     audit: audit.audit,
+    keys,
     tenantId: protocol.rootTenantId,
   });
   const tenantDeps: TenantDeps & { db: Database } = {
@@ -113,6 +119,7 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
       knownClients: (scope, ids) => knownClients({ db }, scope, ids),
       changed: protocol.resources.drop,
     }),
+    ...apiKeyRoutes({ db, clock, transact, policyOf: (tenantId) => apiKeyPolicy(tenants, tenantId) }),
     ...signingKeyRoutes(protocol.keyDeps),
     ...sessionRoutes({ ...sessions, ...door }),
     ...personRoutes(sessions),
@@ -120,4 +127,10 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     ...auditRoutes({ db: reads, openPersonal }),
   ];
   return { routes, users, clients };
+}
+
+async function apiKeyPolicy(tenants: TenantCache, tenantId: string): Promise<ApiKeyPolicy> {
+  const facts = await tenants.find(tenantId);
+  const security = facts && settingsOf(facts).security;
+  return { allowed: security?.apiKeys !== false, maxSeconds: security?.apiKeyMaxSeconds };
 }

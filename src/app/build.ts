@@ -5,6 +5,7 @@ import { ACCOUNT_VIEWS } from '../account/views/pages.ts';
 import type { Config } from '../config.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { createDemo } from '../demo/demo.ts';
+import { createApiKeyUses } from '../features/api-keys/uses.ts';
 import { createAudit } from '../features/audit/record.ts';
 import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
@@ -44,6 +45,7 @@ import { builtInMethods } from '../login/methods/index.ts';
 import { loginRoutes } from '../login/routes.ts';
 import { loginJobs } from '../login/send-code.ts';
 import { LOGIN_VIEWS } from '../login/views/pages.ts';
+import { createApiKeyDoor } from '../oidc/api-keys.ts';
 import { createAuthenticate } from '../oidc/authenticate.ts';
 import { serveDirectPaths } from '../oidc/direct-routes.ts';
 import { createInteractions } from '../oidc/interaction.ts';
@@ -139,7 +141,11 @@ export async function buildApp(config: Config, options: AppOptions) {
       authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
     });
     const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers.map(({ url }) => url), keyOf: storageKey };
+    const uses = createApiKeyUses({ db, clock, log: warn });
+    closers.push(() => uses.close());
+    const keys = createApiKeyDoor({ db, clock, roles, uses });
     const { routes, users, clients } = createApi({
+      keys,
       config,
       clock,
       db,
@@ -175,7 +181,15 @@ export async function buildApp(config: Config, options: AppOptions) {
         frontDoor('/account'),
         serveDirectPaths(protocol.pool),
         mountRoutes(routes, {
-          authenticate: createAuthenticate({ db, clock, tokens: protocol.tokens, baseIssuer: config.issuer, roles }),
+          authenticate: createAuthenticate({
+            db,
+            clock,
+            tokens: protocol.tokens,
+            baseIssuer: config.issuer,
+            roles,
+            keys,
+            failures: protocol.failures,
+          }),
           audit: audit.audit,
           defaultTenantId: rootTenantId,
           tenantExists: async (id) => (await tenants.find(id))?.status === 'active',

@@ -1,12 +1,15 @@
-/** Who calls our own API: by access token, at every request against what is true now. */
+/** Who calls our own API: by access token or API key, at every request against what is true now. */
 import type { Context } from 'koa';
 import { AppError } from '../core/errors.ts';
 import { ACCOUNT_SCOPE, isManagementPermission } from '../core/permissions.ts';
 import { currentRequest, type Scope } from '../core/scope.ts';
+import { looksLikeApiKey } from '../features/api-keys/key.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
 import type { TokenStateRow } from '../features/sessions/store.ts';
+import type { ApiKeyDoor } from './api-keys.ts';
 import { comesWithCertificate } from './certificates.ts';
 import { isProven, type ProofDeps } from './dpop.ts';
+import type { FailureLimits } from './failure-limits.ts';
 import { apiOf } from './resource-server.ts';
 import type { AccessTokenClaims, TokenState } from './token-state.ts';
 
@@ -16,17 +19,22 @@ export interface AuthenticateDeps extends ProofDeps {
   baseIssuer: string;
   /** What roles may do in a tenant. */
   roles: Pick<RoleBooks, 'of'>;
+  keys: Pick<ApiKeyDoor, 'authenticate'>;
+  /** Of wrong keys, shared with wrong client secrets. */
+  failures: FailureLimits;
 }
 
 /**
  * Reads the `Authorization` header of a request to our API. Undefined where there is none. Throws 401 `token.invalid` with `WWW-Authenticate`
- * (RFC 6750 section 3, RFC 9449 section 7.1) for what is no living access token for `ISSUER/api`: opaque ones, those of disabled people and clients included.
+ * (RFC 6750 section 3, RFC 9449 section 7.1) for what is no living API key and no living access token for `ISSUER/api`: opaque ones, those of disabled
+ * people and clients included. Throws 429 where an address has tried too many keys.
  */
 export function createAuthenticate(deps: AuthenticateDeps): (ctx: Context) => Promise<Scope | undefined> {
   return async (ctx) => {
     const header = ctx.get('authorization');
     const [, scheme = '', token = ''] = /^(Bearer|DPoP) +([A-Za-z0-9._~+/=-]+)$/i.exec(header) ?? [];
     if (header === '' || /^Basic /i.test(header)) return undefined;
+    if (looksLikeApiKey(token) && scheme.toLowerCase() === 'bearer') return byKey(deps, token);
     const issuer = currentRequest.getStore()?.issuer || deps.baseIssuer;
     const claims = token === '' ? undefined : await deps.tokens.verifyAccessToken(token, { issuer, audience: apiOf(issuer) });
     if (!claims) throw refused();
@@ -35,6 +43,15 @@ export function createAuthenticate(deps: AuthenticateDeps): (ctx: Context) => Pr
     if (!state?.client) throw refused();
     return scopeOf(deps, claims, state);
   };
+}
+
+/** Whoever guesses waits like whoever guesses client secrets. */
+async function byKey({ keys, failures }: AuthenticateDeps, key: string): Promise<Scope> {
+  failures.check(undefined);
+  const scope = await keys.authenticate(key);
+  if (scope) return scope;
+  await failures.count(undefined);
+  throw refused();
 }
 
 /** A bound token comes with a proof or with its certificate, and only so; an unbound one comes as bearer token. What is bound to anything else is refused. */

@@ -3,11 +3,13 @@ import type { Context } from 'koa';
 import { type Clock, epochSeconds } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { anonymousScope, currentRequest } from '../core/scope.ts';
+import { looksLikeApiKey } from '../features/api-keys/key.ts';
 import type { AuditLog } from '../features/audit/index.ts';
 import { matchesSecret } from '../features/clients/secrets.ts';
 import type { ShownToken } from '../features/sessions/routes.ts';
 import { ACTIVE, type ActiveView } from '../features/sessions/schema.ts';
 import type { Database } from '../infra/postgres.ts';
+import type { ApiKeyDoor, LiveKey } from './api-keys.ts';
 import type { CachedClient } from './clients.ts';
 import type { FailureLimits } from './failure-limits.ts';
 import { isServerOf } from './introspection.ts';
@@ -26,6 +28,7 @@ export interface TokenDoorDeps {
   /** Of wrong secrets, shared with the protocol's endpoints. */
   failures: FailureLimits;
   audit: AuditLog;
+  keys: Pick<ApiKeyDoor, 'find'>;
   /** The tenant of the installation, for what nobody known did. */
   tenantId: string;
 }
@@ -33,7 +36,7 @@ export interface TokenDoorDeps {
 export interface TokenDoor {
   /** HTTP Basic (RFC 6749 section 2.3.1); undefined where the request has none. Throws 401 `client.authentication_failed`, which is recorded, and 429. */
   authenticateClient(ctx: Context): Promise<{ clientId: string; tenantId: string } | undefined>;
-  /** An access token of the request's issuer, alive or not; undefined where it never was one. */
+  /** An access token of the request's issuer, alive or not, or a living API key; undefined where it is neither. */
   readToken(token: string): Promise<ShownToken | undefined>;
   maySee(clientId: string, token: ShownToken): Promise<boolean>;
 }
@@ -64,6 +67,10 @@ export function createTokenDoor(deps: TokenDoorDeps): TokenDoor {
     },
 
     async readToken(token) {
+      if (looksLikeApiKey(token)) {
+        const live = await deps.keys.find(token);
+        return live && shownKey(live);
+      }
       const issuer = issuerNow();
       if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
         const claims = await deps.tokens.verifyAccessToken(token, { issuer });
@@ -78,6 +85,29 @@ export function createTokenDoor(deps: TokenDoorDeps): TokenDoor {
       for (const audience of [view.aud ?? []].flat()) if (isServerOf(await deps.resources.find(audience), client)) return true;
       return false;
     },
+  };
+}
+
+/** Nothing ends by showing a key: it is taken back by its id. */
+function shownKey({ state, permissions }: LiveKey): ShownToken {
+  const { owner, tenantId, expiresAt } = state;
+  return {
+    active: true,
+    view: {
+      active: true,
+      sub: owner.id,
+      ...(owner.type === 'client' ? { client_id: owner.id } : {}),
+      scope: [...permissions].join(' '),
+      token_type: 'ApiKey',
+      tenant_id: tenantId,
+      ...(expiresAt === null ? {} : { exp: Math.floor(expiresAt) }),
+    },
+    clientId: '',
+    userId: undefined,
+    sid: undefined,
+    tenantId,
+    bound: true,
+    revoke: async () => {},
   };
 }
 
@@ -107,6 +137,7 @@ async function findOpaque(deps: TokenDoorDeps, issuer: string, token: string): P
     if (!row) continue;
     const { payload } = row;
     const client = payload.clientId === undefined ? undefined : await deps.clients.find(payload.clientId);
+    const tenantId = tenantOf(payload) ?? client?.tenantId;
     const grantThere = model === 'ClientCredentials' || row.grant_key !== null;
     const sessionThere =
       row.session_key === null || row.session_payload?.authorizations?.[payload.clientId ?? '']?.grantId === payload.grantId;
@@ -126,7 +157,7 @@ async function findOpaque(deps: TokenDoorDeps, issuer: string, token: string): P
       sid: payload.sid,
       token_type: jkt === undefined ? 'Bearer' : 'DPoP',
       cnf: jkt !== undefined ? { jkt } : bound ? { 'x5t#S256': thumbprint } : undefined,
-      tenant_id: client?.tenantId,
+      tenant_id: tenantId,
     };
     return {
       active: alive,
@@ -134,7 +165,7 @@ async function findOpaque(deps: TokenDoorDeps, issuer: string, token: string): P
       clientId: payload.clientId ?? '',
       userId: payload.accountId,
       sid: payload.sid,
-      tenantId: client?.tenantId,
+      tenantId,
       bound,
       revoke: async () => {
         if (payload.clientId) await deps.tokens.revokeOpaque(model, storageKey(issuer, model, token), row.grant_key);
@@ -143,6 +174,9 @@ async function findOpaque(deps: TokenDoorDeps, issuer: string, token: string): P
   }
   return undefined;
 }
+
+const tenantOf = ({ extra }: { extra?: Readonly<Record<string, unknown>> | undefined }): string | undefined =>
+  typeof extra?.['tenant_id'] === 'string' ? extra['tenant_id'] : undefined;
 
 /** What is documented, and no member more. */
 function publicPart(claims: Record<string, unknown>): ActiveView {

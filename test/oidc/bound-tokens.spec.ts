@@ -9,7 +9,9 @@ import { systemClock } from '#src/core/clock.ts';
 import { newId } from '#src/core/ids.ts';
 import { currentRequest, type ShownCertificate } from '#src/core/scope.ts';
 import { asAppError } from '#src/http/problem.ts';
+import { createLimits } from '#src/infra/limits.ts';
 import { createAuthenticate } from '#src/oidc/authenticate.ts';
+import { createFailureLimits } from '#src/oidc/failure-limits.ts';
 import { createTokenState } from '#src/oidc/token-state.ts';
 import { type CertificateMaker, certificateMaker, type MadeCertificate, needOpenssl, structured } from '#test/support/certificates.ts';
 import { MACHINE, startIssuer, type TestIssuer } from '#test/support/oidc.ts';
@@ -35,7 +37,9 @@ describe('tokens that are bound', function () {
     const jwks = { keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256', kid: 'k' }] };
     const { db, url } = issuer;
     const tokens = createTokenState({ db, keys: { publicJwks: () => jwks }, clock: systemClock });
-    const authenticate = createAuthenticate({ db, clock: systemClock, tokens, baseIssuer: url, roles: rolesKept(db) });
+    const keys = { authenticate: async () => undefined };
+    const failures = createFailureLimits(createLimits({ db }));
+    const authenticate = createAuthenticate({ db, clock: systemClock, tokens, baseIssuer: url, roles: rolesKept(db), keys, failures });
     const app = new Koa();
     app.use((_ctx, next) => currentRequest.run({ id: newId(), address: '', device: '', issuer: url, certificate }, next));
     app.use(async (ctx) => {

@@ -8,6 +8,7 @@ import { systemClock } from '#src/core/clock.ts';
 import { AppError } from '#src/core/errors.ts';
 import { newId } from '#src/core/ids.ts';
 import { currentRequest } from '#src/core/scope.ts';
+import { createApiKeyUses } from '#src/features/api-keys/uses.ts';
 import { createAudit } from '#src/features/audit/record.ts';
 import { endAccess, type SessionCommandDeps } from '#src/features/sessions/commands.ts';
 import { personRoutes } from '#src/features/sessions/person-routes.ts';
@@ -20,6 +21,7 @@ import { createLimits } from '#src/infra/limits.ts';
 import { createLogger } from '#src/infra/log.ts';
 import { createSecretBox } from '#src/infra/secret-box.ts';
 import { createAccounts } from '#src/oidc/accounts.ts';
+import { createApiKeyDoor } from '#src/oidc/api-keys.ts';
 import { createAuthenticate } from '#src/oidc/authenticate.ts';
 import { createClientCache } from '#src/oidc/clients.ts';
 import { type Authenticated, type Refusal, registerDirectLogin } from '#src/oidc/direct-login.ts';
@@ -69,7 +71,9 @@ export async function startSessionApi(): Promise<SessionApi> {
   const tokens = createTokenState({ db, keys: { publicJwks: () => published }, clock: systemClock });
   const failures = createFailureLimits(createLimits({ db }));
   const installation = { baseIssuer: url, tenantId: issuer.tenantId };
-  const door = createTokenDoor({ ...installation, db, clock: systemClock, tokens, clients, resources, failures, audit });
+  const uses = createApiKeyUses({ db, clock: systemClock, log: () => {} });
+  const keys = createApiKeyDoor({ db, clock: systemClock, roles: rolesKept(db), uses });
+  const door = createTokenDoor({ ...installation, db, clock: systemClock, tokens, clients, resources, failures, audit, keys });
   const deps = { db, box, transact, jobs, issuers: () => [url], keyOf: storageKey };
 
   const engine: SessionApi['engine'] = {
@@ -96,7 +100,7 @@ export async function startSessionApi(): Promise<SessionApi> {
   app.use((_ctx, next) => currentRequest.run({ id: newId(), address: '127.0.0.1', device: 'test', issuer: url }, next));
   app.use(
     mountRoutes([...sessionRoutes({ ...deps, ...door }), ...personRoutes(deps), ...directRoutes()], {
-      authenticate: createAuthenticate({ db, clock: systemClock, tokens, baseIssuer: url, roles: rolesKept(db) }),
+      authenticate: createAuthenticate({ db, clock: systemClock, tokens, baseIssuer: url, roles: rolesKept(db), keys, failures }),
       audit,
       defaultTenantId: issuer.tenantId,
       tenantExists: async () => true,

@@ -54,9 +54,9 @@ export async function pageOfOwnEvents(
   return { ...page, items: page.items.map((event) => toldTo(personId, event)) };
 }
 
-/** Where an administrator sat is theirs, though it is kept with what they did to somebody. */
+/** Where an administrator sat is theirs, though it is kept with what they or a key of theirs did to somebody. */
 function toldTo(personId: string, event: AuditEventView): AuditEventView {
-  const bySomebodyElse = event.actor.type === 'user' && event.actor.id !== personId;
+  const bySomebodyElse = event.actor.type === 'api_key' || (event.actor.type === 'user' && event.actor.id !== personId);
   return bySomebodyElse ? { ...event, address: null, device: null, note: null } : event;
 }
 

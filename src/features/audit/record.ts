@@ -23,6 +23,8 @@ export interface AuditDeps {
 export interface Audit {
   audit: AuditLog;
   transact: Transact;
+  /** As `AuditLog.append`, and answers the row. */
+  keep(scope: Scope, event: AuditEvent): Promise<AuditRow>;
   /** Address, device and note of a stored event; empty once the person is erased. */
   openPersonal(row: { id: string; person_id: string | null; sealed: Buffer | null }): Promise<PersonalData>;
   /** Destroys a person's key with the transaction: erasure. */
@@ -47,14 +49,19 @@ export function createAudit(deps: AuditDeps): Audit {
     },
 
     async append(scope, event) {
-      try {
-        const [row] = await audit.rows(scope, [event]);
-        await commit(row!);
-      } catch (error) {
-        throw refusal(error, log);
-      }
+      await keep(scope, event);
     },
   };
+
+  async function keep(scope: Scope, event: AuditEvent): Promise<AuditRow> {
+    try {
+      const [row] = await audit.rows(scope, [event]);
+      await commit(row!);
+      return row!;
+    } catch (error) {
+      throw refusal(error, log);
+    }
+  }
 
   const transact: Transact = (scope, work) =>
     db.transaction(
@@ -79,6 +86,7 @@ export function createAudit(deps: AuditDeps): Audit {
   return {
     audit,
     transact,
+    keep,
     forget: keys.forget,
     drop: keys.drop,
     async openPersonal({ id, person_id: personId, sealed }) {
@@ -135,7 +143,8 @@ async function rowOf(scope: Scope, event: AuditEvent, { box, clock, keys, sql }:
 }
 
 function personOf(actor: Actor, event: AuditEvent): string | null {
-  const candidate = event.personId ?? (actor.type === 'user' ? actor.id : undefined);
+  const acting = actor.type === 'api_key' ? actor.owner : actor;
+  const candidate = event.personId ?? (acting.type === 'user' ? acting.id : undefined);
   return candidate !== undefined && isId(candidate) ? candidate : null;
 }
 
