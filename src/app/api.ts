@@ -22,6 +22,7 @@ import { sessionRoutes } from '../features/sessions/routes.ts';
 import { signingKeyRoutes } from '../features/signing-keys/routes.ts';
 import type { TenantDeps } from '../features/tenants/commands.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
+import { ipRuleRoutes } from '../features/tenants/ip-rules-routes.ts';
 import { tenantRoutes } from '../features/tenants/routes.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
 import type { UserDeps } from '../features/users/commands.ts';
@@ -109,6 +110,7 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
   };
   const routes: Route[] = [
     ...tenantRoutes(tenantDeps),
+    ...ipRuleRoutes(tenantDeps),
     ...userRoutes(users),
     ...meRoutes(users),
     ...clientRoutes(clients),

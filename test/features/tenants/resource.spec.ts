@@ -1,5 +1,5 @@
 import { describeApiResource } from '#test/contract/api-resource.ts';
-import { startTenantApi } from '#test/support/tenants.ts';
+import { startTenantApi } from './start.ts';
 
 describeApiResource({
   path: '/api/tenants',
