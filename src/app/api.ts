@@ -37,6 +37,7 @@ import { createMetadataCheck } from '../oidc/clients.ts';
 import { directRoutes } from '../oidc/direct-routes.ts';
 import { createTokenDoor } from '../oidc/token-door.ts';
 import type { Protocol } from './protocol.ts';
+import { rightsRoutes } from './rights.ts';
 
 export interface ApiParts {
   config: Config;
@@ -111,6 +112,7 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
   const routes: Route[] = [
     ...tenantRoutes(tenantDeps),
     ...ipRuleRoutes(tenantDeps),
+    ...rightsRoutes({ db, clock, transact, roles, tenants, rootTenantId: protocol.rootTenantId }),
     ...userRoutes(users),
     ...meRoutes(users),
     ...clientRoutes(clients),

@@ -1,3 +1,4 @@
+import { forbidden } from './errors.ts';
 import type { Scope } from './scope.ts';
 
 /** The catalogue of management permissions; they are the scopes of the resource `ISSUER/api`. */
@@ -63,3 +64,11 @@ export const BUILT_IN_ROLES: Readonly<Record<BuiltInRole, readonly Permission[]>
 
 /** Whether whoever acts may do `permission` here. The one question all of our own code asks; the policy engine answers it later. */
 export const can = (scope: Scope, permission: string): boolean => scope.permissions.has(permission);
+
+/**
+ * Nobody grants, takes or touches more than they hold: throws 403 with the first management permission among these that whoever acts lacks.
+ * Applications' own permissions are not judged.
+ */
+export function checkHolds(scope: Scope, permissions: Iterable<string>): void {
+  for (const permission of permissions) if (isManagementPermission(permission) && !can(scope, permission)) throw forbidden(permission);
+}

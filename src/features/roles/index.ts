@@ -29,3 +29,13 @@ export interface RoleBooks {
   /** After a change of ours: the next question reads again. */
   drop(tenantId: string): void;
 }
+
+/** A role to be made: as the API takes it, and as templates have it. */
+export interface NewRole {
+  roleName: string;
+  description?: string | null;
+  /** Each of the catalogue. */
+  permissions?: readonly string[];
+  /** Names or ids of roles of the tenant. */
+  parents?: readonly string[];
+}
