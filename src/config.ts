@@ -52,7 +52,8 @@ export interface Config {
   billingToken?: string;
   trustedProxies: string[];
   /** Lower case, both: where a trusted proxy says which certificate the client showed, and whether it verified it. */
-  clientCertificateHeader: string;
+  /** Where nobody names one, no certificate counts: a proxy that does not overwrite it hands on what anybody writes. */
+  clientCertificateHeader: string | undefined;
   clientCertificateVerifiedHeader: string;
   outboundAllowHosts: string[];
   bootstrap: { adminEmail: string; adminPassword?: string; clientId?: string; clientSecret?: string };
@@ -191,7 +192,7 @@ function assemble(raw: Raw, production: boolean): Config {
     dataDir: path.resolve(raw.dataDir),
     encryptionKeys: [],
     cookieKeys: raw.cookieKeys ?? [],
-    clientCertificateHeader: raw.clientCertificateHeader.toLowerCase(),
+    clientCertificateHeader: raw.clientCertificateHeader?.toLowerCase(),
     clientCertificateVerifiedHeader: raw.clientCertificateVerifiedHeader.toLowerCase(),
     mailFrom: parseMailAddress(raw.mailFrom ?? `Gatehouse <no-reply@${hostname}>`) ?? { address: 'no-reply@localhost', name: 'Gatehouse' },
     bootstrap: {
@@ -232,7 +233,8 @@ function check(raw: Raw, config: Config): string[] {
   for (const key of raw.encryptionKey ?? []) say('ENCRYPTION_KEY', checkEncryptionKey(key));
   for (const key of config.cookieKeys) say('COOKIE_KEYS', checkSecret(key, production ? 32 : 16));
   for (const cidr of config.trustedProxies) say('TRUSTED_PROXIES', checkCidr(cidr));
-  for (const key of ['clientCertificateHeader', 'clientCertificateVerifiedHeader'] as const) say(nameOf(key), checkHeaderName(config[key]));
+  for (const key of ['clientCertificateHeader', 'clientCertificateVerifiedHeader'] as const)
+    if (config[key] !== undefined) say(nameOf(key), checkHeaderName(config[key]));
   say(
     'CLIENT_CERTIFICATE_VERIFIED_HEADER',
     config.clientCertificateHeader === config.clientCertificateVerifiedHeader && 'must be another header than CLIENT_CERTIFICATE_HEADER',

@@ -4,7 +4,8 @@ import type { ShownCertificate } from '../core/scope.ts';
 
 /** Names of headers, in lower case. */
 export interface CertificateHeaders {
-  certificate: string;
+  /** Undefined where no certificate is to count. */
+  certificate: string | undefined;
   verified: string;
 }
 
@@ -16,6 +17,7 @@ const LONGEST = 12_288;
  * trusted, and where the certificate is named twice: one of the two is not the proxy's.
  */
 export function takeCertificate(request: IncomingMessage, trusted: boolean, names: CertificateHeaders): ShownCertificate | undefined {
+  if (names.certificate === undefined) return undefined;
   const text = onlyValue(request, names.certificate);
   const verified = onlyValue(request, names.verified);
   delete request.headers[names.certificate];

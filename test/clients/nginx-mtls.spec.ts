@@ -43,7 +43,12 @@ describe('mutual TLS behind nginx', function () {
     port = await freePort();
     upstream = await freePort();
     app = await startTestApp({
-      env: { ISSUER: `https://localhost:${port}`, PORT: String(upstream), TRUSTED_PROXIES: '127.0.0.1/32,::1/128' },
+      env: {
+        ISSUER: `https://localhost:${port}`,
+        PORT: String(upstream),
+        TRUSTED_PROXIES: '127.0.0.1/32,::1/128',
+        CLIENT_CERTIFICATE_HEADER: 'Client-Cert',
+      },
     });
     nginx = await startNginx({
       port,

@@ -46,7 +46,9 @@ describe('certificates of clients', function () {
     published = http.createServer((_request, response) => response.setHeader('content-type', 'application/json').end(keys));
     await new Promise<void>((resolve) => published.listen(0, 'localhost', resolve));
     const host = `localhost:${(published.address() as AddressInfo).port}`;
-    app = await startTestApp({ env: { TRUSTED_PROXIES: '127.0.0.1/32,::1/128', OUTBOUND_ALLOW_HOSTS: host } });
+    app = await startTestApp({
+      env: { TRUSTED_PROXIES: '127.0.0.1/32,::1/128', OUTBOUND_ALLOW_HOSTS: host, CLIENT_CERTIFICATE_HEADER: 'Client-Cert' },
+    });
   });
   after(async () => {
     await app?.close();
@@ -238,19 +240,20 @@ describe('certificates of clients', function () {
   });
 
   it('are nobody’s word where no proxy is trusted, and come in other headers where the settings say so', async () => {
-    const alone = await startTestApp({ env: { TRUSTED_PROXIES: '' } });
+    const alone = await startTestApp({ env: { TRUSTED_PROXIES: '', CLIENT_CERTIFICATE_HEADER: 'Client-Cert' } });
+    const silent = await startTestApp();
     const named = await startTestApp({ env: { CLIENT_CERTIFICATE_HEADER: 'X-SSL-Cert', CLIENT_CERTIFICATE_VERIFIED_HEADER: 'X-SSL-OK' } });
     try {
       const ids = [];
-      for (const one of [alone, named])
+      for (const one of [alone, named, silent])
         ids.push(String((await one.api('POST', '/api/clients', { client_name: 'x', ...DN })).body['client_id']));
       assert.equal(await raw(new URL(alone.issuer).port, '127.0.0.1', ids[0]!, said(good)), 401);
+      assert.equal(await raw(new URL(silent.issuer).port, '127.0.0.1', ids[2]!, said(good)), 401, 'nobody said which header it is');
       const { port } = new URL(named.issuer);
       assert.equal(await raw(port, '127.0.0.1', ids[1]!, said(good)), 401);
       assert.equal(await raw(port, '127.0.0.1', ids[1]!, ['X-SSL-Cert', encodeURIComponent(good.pem), 'X-SSL-OK', 'SUCCESS']), 200);
     } finally {
-      await alone.close();
-      await named.close();
+      for (const one of [alone, named, silent]) await one.close();
     }
   });
 
