@@ -1,5 +1,6 @@
 /** The protocol's parts: keys, caches, the provider of each issuer and the pages it shows. */
 import type { Context } from 'koa';
+import { ACCOUNT_CLIENT_ID } from '../account/routes.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
 import { pickLocale } from '../core/messages/catalogue.ts';
@@ -7,7 +8,9 @@ import { currentRequest, systemScope } from '../core/scope.ts';
 import type { Audit } from '../features/audit/record.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
 import { ensureSecrets, type SigningKeyDeps, tendKeys } from '../features/signing-keys/commands.ts';
+import { addressAllowed } from '../features/tenants/address-rules.ts';
 import type { Issuer, TenantCache } from '../features/tenants/index.ts';
+import { settingsOf } from '../features/tenants/settings.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
 import type { Limits } from '../infra/limits.ts';
@@ -23,11 +26,12 @@ import { useDirectPaths } from '../oidc/direct-routes.ts';
 import { createFailureLimits, useFailureLimits } from '../oidc/failure-limits.ts';
 import { COOKIE_SECRET, createKeys, NONCE_SECRET } from '../oidc/keys.ts';
 import { createLogout } from '../oidc/logout.ts';
-import { ACR } from '../oidc/policy.ts';
+import { ACR, type Assurance } from '../oidc/policy.ts';
 import { createProvider } from '../oidc/provider.ts';
 import { createProviderPool } from '../oidc/provider-pool.ts';
 import { cachePublicDocuments } from '../oidc/public-documents.ts';
 import { createResourceCache } from '../oidc/resources.ts';
+import type { TenantChoiceDeps } from '../oidc/tenant-choice.ts';
 import { createTokenState } from '../oidc/token-state.ts';
 import { useTrafficLimits } from '../oidc/traffic-limits.ts';
 
@@ -47,6 +51,8 @@ export interface ProtocolParts {
   roles: RoleBooks;
   tenants: TenantCache;
   issuers(): readonly Issuer[];
+  /** Counts who was active in a tenant. */
+  meter?: TenantChoiceDeps['meter'];
   /** The engine's direct door. */
   authenticate: DirectLoginDeps['authenticate'];
 }
@@ -80,24 +86,39 @@ export async function createProtocol(parts: ProtocolParts) {
   const count = countInto(metrics);
   const logout = createLogout({ clients, keys, clock, fetch, count });
   const failures = createFailureLimits(parts.limits);
-  // One factor is all that there is yet: policy asks for no more, and no more can be reached.
-  const assurance = { required: async () => ACR[0], reachable: async () => ACR[0] };
+  const choice: TenantChoiceDeps = {
+    clock,
+    rootTenantId,
+    tenants: parts.tenants,
+    homeClients: new Set([ACCOUNT_CLIENT_ID]),
+    addressAllowed,
+    meter: parts.meter,
+  };
+  const assurance: Assurance = {
+    async required(_userId, _client, tenantId) {
+      const tenant = tenantId === undefined ? undefined : await parts.tenants.find(tenantId);
+      return tenant && settingsOf(tenant).secondFactor === 'required' ? ACR[1] : ACR[0];
+    },
+    // One factor is all that there is yet.
+    reachable: async () => ACR[0],
+  };
   const pages = protocolPages(parts.view);
 
   const pool = createProviderPool({
     maxLive: 500,
     lookup(issuer) {
       const found = parts.issuers().find(({ url }) => url === issuer);
-      return found && { issuer, tenantId: found.tenantId, revision: keys.revision() };
+      return found && { issuer, tenantId: found.tenantId, revision: `${keys.revision()} ${found.tenantId}` };
     },
     build(settings) {
+      const shared = { ...choice, db, clients, resources, accounts, lifetimes };
       const provider = createProvider(
-        { db, clock, keys, clients, resources, accounts, assurance, pages, fetch, lifetimes, audit, box, tokens, count, log },
+        { ...shared, baseIssuer: config.issuer, keys, assurance, pages, fetch, audit, box, tokens, count, log },
         settings,
       );
       useFailureLimits(provider, failures);
       useTrafficLimits(provider, { limits: parts.limits, pages, log, count });
-      registerDirectLogin(provider, { ...settings, authenticate: parts.authenticate, resources, accounts, lifetimes });
+      registerDirectLogin(provider, { ...shared, ...settings, authenticate: parts.authenticate });
       useDirectPaths(provider);
       cachePublicDocuments(provider, { maxAgeSeconds: lifetimes.jwksMaxAge });
       return provider;

@@ -1,5 +1,5 @@
 /** People as the protocol sees them. */
-import type { Account, KoaContextWithOIDC } from 'oidc-provider';
+import type { Account, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { isId } from '../core/ids.ts';
 import { isManagementPermission } from '../core/permissions.ts';
 import type { RoleBook, RoleBooks } from '../features/roles/index.ts';
@@ -83,13 +83,28 @@ export function knowPerson(ctx: object, row: PersonRow): void {
   if (!known.has(row.id)) known.set(row.id, Promise.resolve(accountFrom(accountOf(row))));
 }
 
+/** What a token endpoint or userinfo request finds a person by. */
+type Source = Parameters<NonNullable<Configuration['findAccount']>>[2];
+
+export interface AccountHooks {
+  /** What is said of the person beside their own claims, for the scopes that were agreed to. */
+  claims(ctx: KoaContextWithOIDC, scope: string): Promise<Readonly<Record<string, unknown>>>;
+  /** Called with what is redeemed, once its person is known; throws what the client is to be told. */
+  redeemed(ctx: KoaContextWithOIDC, source: NonNullable<Source>, account: Account): Promise<void>;
+}
+
 /** `findAccount` of the library, asked once a request however often the library asks. */
-export function findAccountWith(accounts: Pick<Accounts, 'findAccount'>) {
-  return (ctx: KoaContextWithOIDC, userId: string): Promise<Account | undefined> => {
+export function findAccountWith(accounts: Pick<Accounts, 'findAccount'>, hooks?: AccountHooks) {
+  return async (ctx: KoaContextWithOIDC, userId: string, source?: Source): Promise<Account | undefined> => {
     const known = askedIn(ctx);
-    const found = known.get(userId) ?? load(accounts, userId);
-    known.set(userId, found);
-    return found;
+    const looking = known.get(userId) ?? load(accounts, userId);
+    known.set(userId, looking);
+    const account = await looking;
+    const record = accountRecordOf(account);
+    if (!account || !record || !hooks) return account;
+    account.claims = async (_use, scope) => ({ ...record.claims, ...(await hooks.claims(ctx, scope)), sub: record.id });
+    if (source) await hooks.redeemed(ctx, source, account);
+    return account;
   };
 }
 

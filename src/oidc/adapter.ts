@@ -243,6 +243,9 @@ interface Dated extends ClientAuthorizationState {
   at?: number;
   /** Whether offline access was part of it then: what is given later counts as a later view. */
   kept?: boolean | undefined;
+  /** The tenant that the person acts in at the client, and the one that `at` belongs to. */
+  tenantId?: string | undefined;
+  within?: string | undefined;
 }
 
 /** The library also leaves empty entries behind, for clients that were only looked for. */
@@ -250,9 +253,9 @@ function datedAuthorizations({ authorizations = {} }: AdapterPayload, clock: Clo
   const known = Object.entries<Dated>(authorizations).filter(([, { grantId, sid }]) => grantId ?? sid);
   return Object.fromEntries(
     known.map(([id, one]) => {
-      const { grantId, persistsLogout } = one;
-      const dated = one.at !== undefined && one.of === grantId && one.kept === persistsLogout;
-      return [id, dated ? one : { ...one, of: grantId, kept: persistsLogout, at: clock.now().getTime() }];
+      const { grantId, persistsLogout, tenantId } = one;
+      const dated = one.at !== undefined && one.of === grantId && one.kept === persistsLogout && one.within === tenantId;
+      return [id, dated ? one : { ...one, of: grantId, kept: persistsLogout, within: tenantId, at: clock.now().getTime() }];
     }),
   );
 }

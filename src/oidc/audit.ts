@@ -10,6 +10,7 @@ import type { AuditLog } from '../features/audit/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { recordOf } from './client-models.ts';
 import { answerUnavailable, type OutageDeps } from './outage.ts';
+import { actingTenantOf, TenantRefused } from './tenant-choice.ts';
 import { flush, Unit, units } from './unit-of-work.ts';
 
 export interface AuditDeps extends OutageDeps {
@@ -65,7 +66,7 @@ export function scopeOf(ctx: KoaContextWithOIDC, tenantId: string): Scope {
   const { client, entities } = ctx.oidc;
   const known = client && !(collected.get(ctx)?.error instanceof errors.InvalidClientAuth) ? client : undefined;
   const userId = entities.Account?.accountId ?? entities.Session?.accountId ?? entities.AccessToken?.accountId;
-  const scope = anonymousScope(known ? recordOf(known).tenantId : tenantId, known?.clientId);
+  const scope = anonymousScope(actingTenantOf(ctx) ?? (known ? recordOf(known).tenantId : tenantId), known?.clientId);
   if (userId) return { ...scope, actor: { type: 'user', id: userId } };
   return known && entities.ClientCredentials ? { ...scope, actor: { type: 'client', id: known.clientId } } : scope;
 }
@@ -202,6 +203,8 @@ const NAMES: Readonly<Record<string, string>> = {
 
 function refusal(ctx: KoaContextWithOIDC, error: ProtocolError, facts: Facts): AuditEvent {
   const { oidc } = ctx;
+  if (error instanceof TenantRefused)
+    return { type: 'tenant.refused', outcome: 'failure', reason: error.reason, data: { route: oidc.route } };
   const unauthenticated = error instanceof errors.InvalidClientAuth;
   const claimed = oidc.client?.clientId ?? oidc.params?.['client_id'];
   const data = {
@@ -231,6 +234,8 @@ const DETAILS: ReadonlySet<string> = new Set([
   'refresh token is expired',
   'refresh token already used',
   'already used',
+  'not an active member of the tenant',
+  'the sign-in is too old for the tenant',
   'client mismatch',
   'grant not found',
   'grant is expired',

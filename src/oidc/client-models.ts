@@ -9,6 +9,13 @@ import { OIDC_SCOPES } from './scopes.ts';
 export interface ClientModelDeps {
   clients: { find(clientId: string): Promise<CachedClient | undefined> };
   clock: Clock;
+  /** The tenant of the provider's issuer. */
+  issuerTenantId: string;
+  rootTenantId: string;
+  /** What built-in clients are registered with. */
+  baseIssuer: string;
+  /** Built-in clients, which are there at every issuer. */
+  homeClients: ReadonlySet<string>;
 }
 
 const POSSIBLE = /^[A-Za-z0-9_.~:-]{1,256}$/;
@@ -59,18 +66,39 @@ function oidcScope(scope: unknown): { scope?: string } {
 const construct = (provider: Provider, metadata: Record<string, unknown>): Client =>
   Reflect.construct(provider.Client, [metadata]) as Client;
 
+/**
+ * The base issuer serves every client. A tenant's own issuer serves the tenant's, and the built-in ones as if they were the tenant's and
+ * registered there; no other client is known to it.
+ */
+function atIssuer(
+  { issuerTenantId, rootTenantId, homeClients, baseIssuer }: ClientModelDeps,
+  issuer: string,
+  client: CachedClient,
+): CachedClient | undefined {
+  if (issuerTenantId === rootTenantId || client.tenantId === issuerTenantId) return client;
+  if (client.tenantId !== rootTenantId || !homeClients.has(client.clientId)) return undefined;
+  const here = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(here);
+    return typeof value === 'string' && value.startsWith(`${baseIssuer}/`) ? issuer + value.slice(baseIssuer.length) : value;
+  };
+  const metadata = Object.fromEntries(Object.entries(client.metadata).map(([name, value]) => [name, here(value)]));
+  return { ...client, tenantId: issuerTenantId, metadata };
+}
+
 /** Makes the provider find clients in the cache, and compare their secrets with hashes. A disabled client does not exist. */
 export function useClientCache(provider: Provider, deps: ClientModelDeps): void {
   const models = new WeakMap<CachedClient, Client>();
 
   provider.Client.find = async (clientId: unknown) => {
     if (typeof clientId !== 'string' || !POSSIBLE.test(clientId)) return undefined;
-    const record = await deps.clients.find(clientId);
-    if (!record?.enabled) return undefined;
-    let model = models.get(record);
+    const found = await deps.clients.find(clientId);
+    if (!found?.enabled) return undefined;
+    let model = models.get(found);
     if (!model) {
+      const record = atIssuer(deps, provider.issuer, found);
+      if (!record) return undefined;
       model = construct(provider, libraryMetadata(record));
-      models.set(record, model);
+      models.set(found, model);
       records.set(model, record);
     }
     return model;

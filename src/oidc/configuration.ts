@@ -6,16 +6,17 @@ import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { type Accounts, findAccountWith } from './accounts.ts';
 import { createCertificates } from './certificates.ts';
-import { CLAIMS, customizeJwt, extraTokenClaims } from './claims.ts';
+import { CLAIMS, claimsForScopes, customizeJwt, extraTokenClaims } from './claims.ts';
 import { checkAssertion } from './client-assertions.ts';
 import { recordOf } from './client-models.ts';
 import { createCookieKeys } from './cookie-keys.ts';
 import { introspectionPolicy } from './introspection.ts';
 import type { ProtocolErrorPage } from './outage.ts';
 import { ACR, type Assurance, loadExistingGrant, promptPolicy } from './policy.ts';
-import { rotate } from './refresh.ts';
+import { rotateWith } from './refresh.ts';
 import { narrowToPerson, type ResourceServerDeps, resourceServerOf } from './resource-server.ts';
 import { OIDC_SCOPES } from './scopes.ts';
+import { redeemTenant } from './tenant-choice.ts';
 
 /** All in seconds. */
 export interface ProtocolLifetimes {
@@ -132,10 +133,15 @@ export function configure(deps: ConfigurationDeps): Configuration {
     fetch: deps.fetch,
     fetchResponseBodyLimits: { jwks_uri: 65_536, sector_identifier_uri: 65_536 },
 
-    findAccount: findAccountWith(deps.accounts),
+    findAccount: findAccountWith(deps.accounts, {
+      claims: (ctx, scope) => claimsForScopes(deps, ctx, scope),
+      async redeemed(ctx, source, account) {
+        if (source.kind === 'AuthorizationCode') await redeemTenant(resourceDeps, ctx, source, account);
+      },
+    }),
     extraTokenClaims: extraTokenClaims(deps),
     formats: { bitsOfOpaqueRandomness: 256, customizers: { jwt: customizeJwt } },
-    interactions: { url: (_ctx, interaction) => `/login/${interaction.uid}`, policy: promptPolicy(deps.assurance) },
+    interactions: { url: (_ctx, interaction) => `/login/${interaction.uid}`, policy: promptPolicy(deps.assurance, resourceDeps) },
     loadExistingGrant: loadExistingGrant({
       db: deps.db,
       grantSeconds: lifetimes.refreshTokenAbsolute,
@@ -144,7 +150,7 @@ export function configure(deps: ConfigurationDeps): Configuration {
     // Without offline_access, which takes consent, a refresh token ends with its session.
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: (_ctx, source) => !('scopes' in source && source.scopes.has('offline_access')),
-    rotateRefreshToken: rotate,
+    rotateRefreshToken: rotateWith(resourceDeps),
     revokeGrantPolicy: () => true,
 
     ttl: {

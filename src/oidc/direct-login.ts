@@ -12,6 +12,7 @@ import type { CachedClient } from './clients.ts';
 import { builtInGrant } from './provider.ts';
 import { apiOf, type ResourceServerDeps, resourceServerOf } from './resource-server.ts';
 import { OIDC_SCOPES } from './scopes.ts';
+import { directTenant, type TenantChoiceDeps, TenantRefused } from './tenant-choice.ts';
 import { type GrantContext, NO_REDIRECT } from './tokens.ts';
 
 export const DIRECT_LOGIN = 'urn:gatehouse:params:oauth:grant-type:direct-login';
@@ -32,7 +33,7 @@ export interface Refusal {
   extra?: Readonly<Record<string, unknown>>;
 }
 
-export interface DirectLoginDeps {
+export interface DirectLoginDeps extends TenantChoiceDeps {
   /** The engine's direct door: judges, limits and records the attempt. */
   authenticate(input: Readonly<Record<string, unknown>>, client: CachedClient, scope: Scope): Promise<Authenticated | Refusal>;
   issuer: string;
@@ -65,7 +66,7 @@ export function registerDirectLogin(provider: Provider, deps: DirectLoginDeps): 
       Object.assign(params, { code, redirect_uri: NO_REDIRECT });
       await redeem(context);
     },
-    ['scope', 'resource', ...CREDENTIALS],
+    ['scope', 'resource', 'tenant', ...CREDENTIALS],
     ['resource'],
   );
   allowByRecord(provider);
@@ -112,6 +113,10 @@ async function establish(
   const account = await findAccountWith(deps.accounts)(ctx, who.accountId);
   if (!account || !accountRecordOf(account)) throw new errors.InvalidGrant('account not found');
   ctx.oidc.entity('Account', account);
+  await directTenant(deps, ctx, account).catch((error: unknown) => {
+    if (error instanceof TenantRefused) refusals.set(ctx, { refused: 'auth.tenant_refused', status: 403 });
+    throw error;
+  });
 
   const { clientId } = client;
   const resources = resourcesOf(deps, client, params['resource']);

@@ -26,6 +26,7 @@ const ASKED = {
     Type.Union([TEXT, Type.Array(TEXT, { maxItems: 10 })], { description: 'RFC 8707; `ISSUER/api` where nothing is said' }),
   ),
 };
+const TENANT = { tenant: Type.Optional(Type.String({ maxLength: 64, description: 'Id or slug of the tenant to act in' })) };
 const TOKENS = Type.Object({
   access_token: Type.String(),
   token_type: Type.String(),
@@ -35,8 +36,8 @@ const TOKENS = Type.Object({
   scope: Type.Optional(Type.String()),
 });
 
-const LOGIN = Type.Object({ username: TEXT, password: TEXT, ...ASKED, ...CLIENT });
-const REFRESH = Type.Object({ refresh_token: TEXT, ...ASKED, ...CLIENT });
+const LOGIN = Type.Object({ username: TEXT, password: TEXT, ...ASKED, ...TENANT, ...CLIENT });
+const REFRESH = Type.Object({ refresh_token: TEXT, ...ASKED, ...TENANT, ...CLIENT });
 
 interface Door {
   path: '/api/auth/login' | '/api/sessions/refresh';
@@ -53,14 +54,15 @@ const DOORS: readonly Door[] = [
     body: LOGIN,
     summary: 'Sign a person in and answer tokens',
     description:
-      'For clients with `direct_login`: HTTP Basic, `private_key_jwt`, `client_id` for public ones and for those with a certificate. Where a second factor is due: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`.',
+      'For clients with `direct_login`: HTTP Basic, `private_key_jwt`, `client_id` for public ones and for those with a certificate. Where a second factor is due: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`. The tokens are for the tenant that `tenant` names, else for the client’s, else for the only one that the person belongs to, else for their home; 403 with `code: "auth.tenant_refused"` where it is none of theirs.',
   },
   {
     path: '/api/sessions/refresh',
     grantType: 'refresh_token',
     body: REFRESH,
     summary: 'Exchange a refresh token',
-    description: 'Client authentication as at the token endpoint. 401 with `code: "session.inactive"` where the refresh token is not good.',
+    description:
+      'Client authentication as at the token endpoint. 401 with `code: "session.inactive"` where the refresh token is not good. `tenant` switches to another tenant of the person, for this access token and those to come; 403 with `code: "auth.tenant_refused"` where it is none of theirs, and the refresh token stays good.',
   },
 ];
 
@@ -164,6 +166,8 @@ function problemOf(ctx: KoaContextWithOIDC, door: Door): AppError {
     });
   if (door.grantType === DIRECT_LOGIN && client && !recordOf(client).directLogin)
     return new AppError('auth.direct_login_off', 403, 'This client may not sign people in by itself');
+  if (code === 'access_denied' && typeof detail === 'string')
+    return new AppError('auth.tenant_refused', 403, 'This tenant is not open to the person', shown);
   if (code === 'invalid_grant' && door.grantType === 'refresh_token')
     return new AppError('session.inactive', 401, 'The refresh token is not good', { headers: challengeOf(ctx, 401) });
   return new AppError(`oauth.${code}`, status >= 400 ? status : 500, 'The request was refused', shown);

@@ -1,9 +1,11 @@
-/** What a person is asked, and in which order: create, login, select_account, step_up, consent. */
+/** What a person is asked, and in which order: create, login, select_account, step_up, tenant, consent. */
 import { type Configuration, type Grant, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
+import { epochSeconds } from '../core/clock.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { recordOf } from './client-models.ts';
 import { type Agreement, findConsent } from './store.ts';
+import { actingTenantOf, admit, chooseTenant, isTooOld, seenAtOf, type TenantChoiceDeps, TenantRefused } from './tenant-choice.ts';
 
 /** Weakest first. */
 export const ACR = ['urn:gatehouse:acr:1fa', 'urn:gatehouse:acr:2fa', 'phr'] as const;
@@ -12,8 +14,8 @@ const ORDER: readonly string[] = ACR;
 const rank = (acr: string | undefined): number => (acr === undefined ? -1 : ORDER.indexOf(acr));
 
 export interface Assurance {
-  /** The least assurance that policy asks of this person at this client, whether they have the factors or not. */
-  required(userId: string, client: CachedClient): Promise<string>;
+  /** The least assurance that policy asks of this person at this client, and in this tenant once it is known, whether they have the factors or not. */
+  required(userId: string, client: CachedClient, tenantId?: string): Promise<string>;
   /** The best assurance that the person's factors can reach. */
   reachable(userId: string): Promise<string>;
 }
@@ -32,7 +34,7 @@ function requested(ctx: KoaContextWithOIDC): { acr: string | undefined; essentia
   return { acr: known.sort((a, b) => rank(a) - rank(b))[0], essential: claim?.essential === true };
 }
 
-export function promptPolicy(assurance: Assurance): interactionPolicy.DefaultPolicy {
+export function promptPolicy(assurance: Assurance, choice: TenantChoiceDeps): interactionPolicy.DefaultPolicy {
   const { base, Check, Prompt } = interactionPolicy;
   const policy = base();
   const login = policy.get('login');
@@ -48,8 +50,12 @@ export function promptPolicy(assurance: Assurance): interactionPolicy.DefaultPol
       Boolean(ctx.oidc.session?.accountId && !ctx.oidc.account),
     ),
   );
+  login.checks.add(
+    new Check('tenant_requires', 'End-User authentication is required', 'login_required', async (ctx) => isOldForTenant(choice, ctx)),
+  );
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 2);
   policy.add(stepUp(assurance), 3);
+  policy.add(tenantPrompt(choice), 4);
 
   consent.checks.remove('native_client_prompt');
   const thirdPartyOnly = (ctx: KoaContextWithOIDC) => (isFirstParty(ctx) ? Check.NO_NEED_TO_PROMPT : native.check(ctx));
@@ -63,7 +69,7 @@ export function promptPolicy(assurance: Assurance): interactionPolicy.DefaultPol
 function stepUp(assurance: Assurance): interactionPolicy.Prompt {
   const { Check, Prompt } = interactionPolicy;
   const person = (ctx: KoaContextWithOIDC): string => ctx.oidc.session?.accountId ?? '';
-  const required = (ctx: KoaContextWithOIDC): Promise<string> => assurance.required(person(ctx), clientOf(ctx));
+  const required = (ctx: KoaContextWithOIDC): Promise<string> => assurance.required(person(ctx), clientOf(ctx), actingTenantOf(ctx));
   return new Prompt(
     { name: 'step_up' },
     new Check(
@@ -87,6 +93,41 @@ function stepUp(assurance: Assurance): interactionPolicy.Prompt {
         return essential || rank(await assurance.reachable(person(ctx))) >= rank(acr);
       },
       (ctx) => ({ ...requested(ctx) }),
+    ),
+  );
+}
+
+/** Whether the session is older, or was idle for longer, than the tenant allows that is going to be acted in. */
+async function isOldForTenant(deps: TenantChoiceDeps, ctx: KoaContextWithOIDC): Promise<boolean> {
+  const choice = chooseTenant(deps, ctx);
+  const { session } = ctx.oidc;
+  const facts = choice && 'tenantId' in choice ? await deps.tenants.find(choice.tenantId) : undefined;
+  if (!facts || !session) return false;
+  return isTooOld(facts, { authTime: session.loginTs, usedAt: seenAtOf(session) }, epochSeconds(deps.clock.now()));
+}
+
+/** In which of their tenants the person acts, where that is not said and several fit. Refuses, by error to the client, who belongs to none that fits. */
+function tenantPrompt(deps: TenantChoiceDeps): interactionPolicy.Prompt {
+  const { Check, Prompt } = interactionPolicy;
+  return new Prompt(
+    { name: 'tenant' },
+    new Check(
+      'tenant_choice',
+      'a choice of the organization is required',
+      'interaction_required',
+      async (ctx) => {
+        const choice = chooseTenant(deps, ctx);
+        if (!choice) return Check.NO_NEED_TO_PROMPT;
+        if ('refused' in choice) throw new TenantRefused();
+        if ('choose' in choice) return Check.REQUEST_PROMPT;
+        await admit(deps, choice.tenantId);
+        return Check.NO_NEED_TO_PROMPT;
+      },
+      (ctx) => {
+        const choice = chooseTenant(deps, ctx);
+        const fitting = choice && 'choose' in choice ? choice.choose : [];
+        return { tenants: fitting.map(({ tenantId: id, name, roles }) => ({ id, name, roles })) };
+      },
     ),
   );
 }

@@ -5,13 +5,15 @@ import { noticeJob } from '../features/sessions/commands.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import { createAdapter, savingSessions } from './adapter.ts';
 import { type AuditDeps, useAudit } from './audit.ts';
-import { useClientCache } from './client-models.ts';
+import { useIdTokenClaims } from './claims.ts';
+import { type ClientModelDeps, useClientCache } from './client-models.ts';
 import { type ConfigurationDeps, configure } from './configuration.ts';
 import { useFormPages } from './form-page.ts';
 import { type JwtTokenDeps, useJwtAccessTokens } from './introspection.ts';
 import { type OutageDeps, useOutage } from './outage.ts';
 import { storageKey } from './storage-key.ts';
 import { rememberOnce } from './store.ts';
+import { carryTenants } from './tenant-choice.ts';
 import { type GrantDeps, type GrantHandler, runGrant } from './tokens.ts';
 import { units } from './unit-of-work.ts';
 import { useUnknownPath } from './unknown-path.ts';
@@ -26,6 +28,7 @@ export interface IssuerSettings {
 export interface ProviderDeps
   extends Omit<ConfigurationDeps, keyof IssuerSettings>,
     Omit<AuditDeps, 'tenantId' | 'pages'>,
+    Pick<ClientModelDeps, 'baseIssuer'>,
     Pick<OutageDeps, 'log'>,
     Pick<JwtTokenDeps, 'tokens'> {
   audit: AuditLog;
@@ -58,7 +61,9 @@ class UnitProvider extends Provider {
     duplicates?: string | readonly string[] | ReadonlySet<string>,
   ): void {
     partsOf(this).handlers.set(name, handler as GrantHandler);
-    super.registerGrantType<Params>(name, (ctx) => runGrant(partsOf(this).deps, handler as GrantHandler, ctx), params, duplicates);
+    const known = typeof params === 'string' ? [params] : [...(params ?? [])];
+    const all = name === 'refresh_token' ? [...known, 'tenant'] : known;
+    super.registerGrantType<Params>(name, (ctx) => runGrant(partsOf(this).deps, handler as GrantHandler, ctx), all, duplicates);
   }
 }
 
@@ -77,7 +82,9 @@ export function createProvider(deps: ProviderDeps, settings: IssuerSettings): Pr
     for (const name of ['authorization_code', 'refresh_token', 'client_credentials']) {
       if (!building.handlers.has(name)) throw new Error(`oidc-provider no longer registers ${name} through registerGrantType`);
     }
-    useClientCache(provider, deps);
+    useClientCache(provider, { ...deps, issuerTenantId: settings.tenantId });
+    carryTenants(provider, deps.clock);
+    useIdTokenClaims(provider, deps);
     provider.ReplayDetection.unique = (iss: string, jti: string, exp: number) =>
       rememberOnce(deps.db, storageKey(issuer, 'ReplayDetection', `${iss}\n${jti}`), exp);
     handSessionsOver(provider);

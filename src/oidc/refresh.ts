@@ -9,6 +9,7 @@ import { type Clock, epochSeconds } from '../core/clock.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import { shownThumbprint } from './certificates.ts';
 import { recordOf } from './client-models.ts';
+import { redeemTenant, type TenantChoiceDeps } from './tenant-choice.ts';
 import { type Replay, units } from './unit-of-work.ts';
 
 export interface TokenResponse {
@@ -39,15 +40,22 @@ export class Replayed extends Error {
   }
 }
 
-/** `rotateRefreshToken`: the library calls it after every check of a refresh and before it signs anything. */
-export async function rotate(ctx: KoaContextWithOIDC): Promise<boolean> {
-  if (ctx.oidc.client && recordOf(ctx.oidc.client).profile === 'fapi2') return false; // sender-constrained: FAPI 2.0 section 5.3.2.1 forbids rotation
-  const unit = units.getStore();
-  if (!unit?.replay) return true;
-  if (unit.replay.key === (await fingerprint(ctx))) throw new Replayed(unit.replay);
-  unit.joined = true;
-  return false;
-}
+/**
+ * `rotateRefreshToken`: the library calls it after every check of a refresh and before it signs anything, so that this is where the tenant is
+ * judged; a refresh that is refused for it burns no token.
+ */
+export const rotateWith =
+  (deps: TenantChoiceDeps) =>
+  async (ctx: KoaContextWithOIDC): Promise<boolean> => {
+    const { RefreshToken: presented, Account: account } = ctx.oidc.entities;
+    if (presented) await redeemTenant(deps, ctx, presented, account);
+    if (ctx.oidc.client && recordOf(ctx.oidc.client).profile === 'fapi2') return false; // sender-constrained: FAPI 2.0 section 5.3.2.1 forbids rotation
+    const unit = units.getStore();
+    if (!unit?.replay) return true;
+    if (unit.replay.key === (await fingerprint(ctx))) throw new Replayed(unit.replay);
+    unit.joined = true;
+    return false;
+  };
 
 /** What must be equal for two refresh requests to be one: client, parameters, proof-of-possession key or certificate. */
 export async function fingerprint(ctx: KoaContextWithOIDC): Promise<string> {

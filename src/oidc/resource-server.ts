@@ -4,13 +4,13 @@ import { ACCOUNT_SCOPE, ALL_PERMISSIONS } from '../core/permissions.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { CachedResource } from '../features/resources/index.ts';
 import { type Accounts, accountRecordOf } from './accounts.ts';
-import { tenantOf } from './claims.ts';
 import { recordOf } from './client-models.ts';
+import { actingTenantOf, type TenantChoiceDeps, tenantsWithin } from './tenant-choice.ts';
 
-export interface ResourceServerDeps {
+export interface ResourceServerDeps extends TenantChoiceDeps {
   issuer: string;
-  /** The tenant of the issuer: its resources serve the clients of every tenant. */
-  tenantId: string;
+  /** Its resources serve the clients of every tenant. */
+  rootTenantId: string;
   resources: { find(identifier: string): Promise<CachedResource | undefined> };
   accounts: Pick<Accounts, 'permissionsOf'>;
   accessTokenSeconds: number;
@@ -24,7 +24,7 @@ export const apiOf = (issuer: string): string => `${issuer}/api`;
  * - our API, for a client: its `permissions`; for a person: `account`, and the permissions their roles give them, silently narrowed to those;
  * - any other API: all of its scopes, or, where the client's `scope` names some of them, those.
  * A client's token request without `scope` is granted all that it may have; one that names another scope is refused (invalid_scope).
- * An API of another tenant than the client's or the issuer's does not exist (invalid_target).
+ * An API of another tenant than the client's or the root tenant does not exist (invalid_target).
  */
 export async function resourceServerOf(
   deps: ResourceServerDeps,
@@ -36,12 +36,12 @@ export async function resourceServerOf(
   const asClient = ctx.oidc.route === 'token' && ctx.oidc.params?.['grant_type'] === 'client_credentials';
   if (asClient && [ctx.oidc.params?.['resource']].flat().length > 1) throw new errors.InvalidTarget();
   if (identifier === apiOf(deps.issuer)) {
-    const scopes = asClient ? record.permissions : [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx, record))];
+    const scopes = asClient ? record.permissions : [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx))];
     if (asClient) limitToAllowed(ctx, scopes);
     return jwtServer(identifier, scopes, 'RS256', deps.accessTokenSeconds);
   }
   const resource = await deps.resources.find(identifier);
-  if (!resource || (resource.tenantId !== record.tenantId && resource.tenantId !== deps.tenantId)) throw new errors.InvalidTarget();
+  if (!resource || (resource.tenantId !== record.tenantId && resource.tenantId !== deps.rootTenantId)) throw new errors.InvalidTarget();
   const scopes = allowedScopes(record, resource);
   if (asClient) limitToAllowed(ctx, scopes);
   if (resource.accessTokenFormat === 'jwt') return jwtServer(identifier, scopes, resource.signingAlg, resource.accessTokenTtlSeconds);
@@ -56,18 +56,23 @@ const jwtServer = (identifier: string, scopes: readonly string[], alg: CachedRes
   jwt: { sign: { alg } },
 });
 
-/** Before the person is known, all there are: consent and tokens are narrowed once they are. */
-async function heldPermissions(deps: ResourceServerDeps, ctx: KoaContextWithOIDC, client: CachedClient): Promise<readonly string[]> {
+/**
+ * Before the person is known, all there are. At authorization, what they hold in any tenant that this client may act in, since a refresh may
+ * switch to another; in tokens, what they hold in the tenant of the token.
+ */
+async function heldPermissions(deps: ResourceServerDeps, ctx: KoaContextWithOIDC): Promise<readonly string[]> {
   const account = accountRecordOf(ctx.oidc.account);
   if (!account) return ALL_PERMISSIONS;
-  return deps.accounts.permissionsOf(account.id, tenantOf(client.tenantId, account), account);
+  const acting = ctx.oidc.route === 'token' ? actingTenantOf(ctx) : undefined;
+  const tenants = acting === undefined ? tenantsWithin(deps, ctx, account) : [acting];
+  const held = await Promise.all(tenants.map((tenantId) => deps.accounts.permissionsOf(account.id, tenantId, account)));
+  return [...new Set(held.flat())];
 }
 
 /** Takes from the requested API scopes what the person does not hold, now that the person is known. */
 export async function narrowToPerson(deps: ResourceServerDeps, ctx: KoaContextWithOIDC): Promise<void> {
-  const { resourceServers, client } = ctx.oidc;
-  const server = resourceServers?.[apiOf(deps.issuer)];
-  if (server && client) server.scope = [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx, recordOf(client)))].join(' ');
+  const server = ctx.oidc.resourceServers?.[apiOf(deps.issuer)];
+  if (server && ctx.oidc.client) server.scope = [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx))].join(' ');
 }
 
 function allowedScopes(client: CachedClient, resource: CachedResource): string[] {

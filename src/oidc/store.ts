@@ -38,6 +38,9 @@ const PERSON = `u.id, u.home_tenant_id, u.username, u.email, u.email_verified_at
   coalesce((select jsonb_agg(jsonb_build_object('tenantId', m.tenant_id, 'slug', m.slug, 'name', m.name, 'type', m.type,
     'roles', m.roles, 'groups', m.groups, 'active', m.status = 'active')) from memberships_of(u.id) m), '[]') as memberships`;
 
+// Who has left a tenant, or belongs to one that is suspended, takes no token of it along. The token endpoint says so itself, of codes and refresh tokens.
+const inTenant = (tenant: string): string => `(u.id is null or ${tenant} is null or is_active_member(u.id, (${tenant})::uuid))`;
+
 // What comes along is what the library asks for next: the grant, its person, and the session where the object is bound to one.
 const joined = (table: string): string => `
   from ${table} o left join oidc_grants g on g.id = o.grant_id left join users u on u.id = g.user_id
@@ -52,13 +55,13 @@ const OBJECT = (person: string): string => `${SHARED}, ${person}, o.consumed_at,
 const TOKEN = (
   person: string,
 ): string => `${SHARED}, ${person}, null::timestamptz as consumed_at, null::text as replay_key, null::bytea as replay, false as in_grace
-  ${joined('oidc_access_tokens')} where ${ACTIVE}`;
+  ${joined('oidc_access_tokens')} where ${ACTIVE} and ${inTenant(`o.payload #>> '{extra,tenant_id}'`)}`;
 
 const FIND_OBJECT = { name: 'oidc-find', text: `select ${OBJECT(WITH_PERSON)} and o.model = $1 and o.id = $3` };
 const FIND_TOKEN = { name: 'oidc-find-token', text: `select ${TOKEN(WITH_PERSON)} and o.model = $1 and o.id = $2` };
 const FIND_ANY = {
   name: 'oidc-find-any',
-  text: `select ${OBJECT(WITHOUT)} and o.model = 'RefreshToken' and o.id = $1
+  text: `select ${OBJECT(WITHOUT)} and o.model = 'RefreshToken' and o.id = $1 and ${inTenant(`o.payload ->> 'tenantId'`)}
     union all select ${TOKEN(WITHOUT)} and (o.id, o.model) in (($3, 'AccessToken'), ($4, 'ClientCredentials'))`,
 };
 
@@ -177,6 +180,13 @@ export interface PersonRow {
   locale: string | null;
   updated_at: number;
   memberships: (MembershipFacts & { active: boolean })[];
+}
+
+/** What the tenant keeps of a member. */
+export async function findMemberAttributes(db: Database, userId: string, tenantId: string): Promise<Readonly<Record<string, unknown>>> {
+  const statement = { name: 'oidc-member-attributes', text: 'select member_attributes_of($1, $2) as attributes' };
+  const [row] = await db.query<{ attributes: Record<string, unknown> | null }>(statement, [userId, tenantId]);
+  return row?.attributes ?? {};
 }
 
 /** An active person with their memberships. */

@@ -36,6 +36,7 @@ import { createTokenState } from '#src/oidc/token-state.ts';
 import { Browser, type Page } from '#test/support/browser.ts';
 import { LIFETIMES } from '#test/support/oidc.ts';
 import { rolesNow } from '#test/support/roles.ts';
+import { choiceOf } from '#test/support/tenant-choice.ts';
 import { createHarness, type Harness, randomAddress } from './harness.ts';
 
 export interface Site extends Harness {
@@ -96,11 +97,13 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     endAccess: (userId, sql, more) => endAccess(sessions, userId, sql, more),
   };
   const accounts = createAccounts({ db, roles: rolesNow(db) });
+  const choice = { ...choiceOf(db, tenantId), clock };
   const provider: Provider = createProvider(
     {
+      ...choice,
+      baseIssuer: url,
       db,
       box,
-      clock,
       audit,
       clients,
       resources,
@@ -121,6 +124,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     { issuer: url, tenantId },
   );
   registerDirectLogin(provider, {
+    ...choice,
     issuer: url,
     tenantId,
     resources,

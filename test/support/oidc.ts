@@ -30,6 +30,7 @@ import { createTokenState } from '#src/oidc/token-state.ts';
 import { Browser } from './browser.ts';
 import { createTestDatabase } from './database.ts';
 import { giveRole, rolesKept } from './roles.ts';
+import { choiceOf } from './tenant-choice.ts';
 
 export const CB = 'https://app.test/cb';
 export const API = 'https://api.test/';
@@ -221,7 +222,8 @@ export async function startIssuer(options: TestIssuerOptions = {}): Promise<Test
   const deps: ProviderDeps = {
     db,
     box,
-    clock: systemClock,
+    ...choiceOf(db, tenantId),
+    baseIssuer: issuer,
     audit,
     clients,
     resources,

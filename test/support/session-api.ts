@@ -35,6 +35,7 @@ import { createTokenState } from '#src/oidc/token-state.ts';
 import type { Loose } from '#test/support/api.ts';
 import { LIFETIMES, startIssuer, type TestIssuer } from '#test/support/oidc.ts';
 import { rolesKept } from './roles.ts';
+import { choiceOf } from './tenant-choice.ts';
 
 export interface SessionApi {
   issuer: TestIssuer;
@@ -86,6 +87,7 @@ export async function startSessionApi(): Promise<SessionApi> {
     },
   };
   registerDirectLogin(issuer.provider, {
+    ...choiceOf(db, issuer.tenantId),
     issuer: url,
     tenantId: issuer.tenantId,
     resources,
