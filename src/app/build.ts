@@ -13,6 +13,7 @@ import { createRoleBooks } from '../features/roles/book.ts';
 import { endAccess } from '../features/sessions/commands.ts';
 import { NOTIFY_JOB } from '../features/sessions/index.ts';
 import { TEND_JOB } from '../features/signing-keys/commands.ts';
+import { createAdmit } from '../features/tenants/admit.ts';
 import { createTenantCache } from '../features/tenants/cache.ts';
 import { listIssuers } from '../features/tenants/store.ts';
 import { assets } from '../http/assets.ts';
@@ -192,6 +193,7 @@ export async function buildApp(config: Config, options: AppOptions) {
           }),
           audit: audit.audit,
           defaultTenantId: rootTenantId,
+          admit: createAdmit({ tenants }),
           tenantExists: async (id) => (await tenants.find(id))?.status === 'active',
           idempotency: createIdempotencyKeys({ db, box }),
           limit: ({ actor, request }) =>

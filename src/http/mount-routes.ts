@@ -28,6 +28,8 @@ export interface RouteDeps {
   defaultTenantId: string;
   /** Whether a platform administrator may act in the tenant that `X-Tenant-Id` names. */
   tenantExists(id: string): Promise<boolean>;
+  /** Throws where nobody may act in the tenant from where the request comes: 403, kept as a refusal. Called once the tenant is known. */
+  admit?(scope: Scope): Promise<void>;
   idempotency?: IdempotencyStore | undefined;
   /** Throws 429; called once a request, as soon as it is known who calls. */
   limit?(scope: Scope, route: Route): Promise<void>;
@@ -91,6 +93,7 @@ async function run(ctx: Context, target: Mounted, params: Record<string, string>
   const caller = await identify(ctx, route, deps);
   await deps.limit?.(caller, route);
   const scope = await inTenant(ctx, caller, route, deps);
+  await admit(scope, route, deps);
   await permit(scope, route, deps);
   if (target.params(params).length > 0) throw notFound(route.spec.noun);
   const query = readQuery(ctx, target);
@@ -142,6 +145,17 @@ async function inTenant(ctx: Context, scope: Scope, route: Route, deps: RouteDep
   if (!scope.platform) await deps.audit.append(scope, refusal('permission.refused', 'tenant.foreign', route));
   if (!scope.platform || !isId(tenantId) || !(await deps.tenantExists(tenantId))) throw notFound('tenant');
   return { ...scope, tenantId };
+}
+
+/** Who is unknown acts in no tenant yet. */
+async function admit(scope: Scope, route: Route, deps: RouteDeps): Promise<void> {
+  if (!deps.admit || scope.actor.type === 'anonymous') return;
+  try {
+    await deps.admit(scope);
+  } catch (error) {
+    if (error instanceof AppError && error.status < 500) await deps.audit.append(scope, refusal('request.refused', error.code, route));
+    throw error;
+  }
 }
 
 const refusal = (type: string, reason: string, { method, path }: Route, data?: Record<string, unknown>): AuditEvent => ({

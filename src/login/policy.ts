@@ -1,31 +1,35 @@
+import { settingsOf, type TenantSettings } from '../features/tenants/settings.ts';
 import { type LoginPolicy, ONE_FACTOR } from './next-step.ts';
 
 /** Of a tenant's settings, what sign-in looks at. */
 export interface TenantLoginSettings {
-  /** People may create accounts by themselves. */
+  signUp: TenantSettings['signUp'];
+  /** Everybody may create an account. */
   registration: boolean;
   /** An address has to be proven before the first sign-in ends. */
   verifiedEmail: boolean;
+  /** Ids of the ways to sign in that are offered; all of them where nothing is said. */
+  methods: readonly string[] | undefined;
 }
-
-const DEFAULTS: TenantLoginSettings = { registration: true, verifiedEmail: false };
 
 /** The part of `tenants.settings` that is ours, with the defaults for what is not said. */
 export function loginSettingsOf(settings: unknown): TenantLoginSettings {
-  const login = member(settings, 'login');
-  return {
-    registration: flag(member(login, 'registration'), DEFAULTS.registration),
-    verifiedEmail: flag(member(login, 'verifiedEmail'), DEFAULTS.verifiedEmail),
-  };
+  const { signUp, verifiedEmail, methods } = settingsOf({ settings: isObject(settings) ? settings : {} });
+  return { signUp, registration: signUp === 'open', verifiedEmail, methods };
 }
+
+/** Whether somebody may create an account at home in the tenant; `invited` is who comes with an invitation to it. */
+export const mayRegister = ({ signUp }: Pick<TenantLoginSettings, 'signUp'>, invited = false): boolean =>
+  signUp === 'open' || (signUp === 'invitation' && invited);
 
 /** What is asked of one sign-in: by the tenant, and by the request where it wants a higher assurance. */
 export function policyOf(methods: LoginPolicy['methods'], settings: TenantLoginSettings, requiredAcr: string = ONE_FACTOR): LoginPolicy {
-  return { methods, verifiedEmail: settings.verifiedEmail, requiredAcr };
+  const { methods: offered } = settings;
+  return {
+    methods: offered ? methods.filter(({ id }) => offered.includes(id)) : methods,
+    verifiedEmail: settings.verifiedEmail,
+    requiredAcr,
+  };
 }
 
-const flag = (value: unknown, fallback: boolean): boolean => (typeof value === 'boolean' ? value : fallback);
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
-}
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -10,6 +10,7 @@ import { emailKey, parseEmail } from './identifiers.ts';
 import { freshState, type Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
 import { addPerson } from './people-store.ts';
+import { mayRegister } from './policy.ts';
 import { openRegistration, type Registration, sealRegistration } from './sealed-data.ts';
 import { awaitCode, countSending } from './send-code.ts';
 
@@ -29,7 +30,7 @@ export interface RegistrationInput {
  * that is somebody else's, and the answer is the same for an address that has an account.
  */
 export async function startRegistration(deps: FlowDeps, at: Position, input: RegistrationInput): Promise<Progress> {
-  if (!at.settings.registration) return { refused: 'registration.closed', status: 403 };
+  if (!mayRegister(at.settings)) return { refused: 'registration.closed', status: 403 };
   const held = await limited(() => deps.limits.consume(RULES.registerByAddress, addressKey(at.scope.request.address)));
   if (held) {
     await deps.audit.append(at.scope, { type: 'registration.refused', outcome: 'failure', reason: 'limit.address' });
