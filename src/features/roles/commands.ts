@@ -57,7 +57,7 @@ export async function createRole(deps: RoleDeps, scope: Scope, input: NewRole): 
 export async function addRole(sql: Sql, tenantId: string, input: NewRole): Promise<RoleInBook> {
   const book = bookOf(await rolesOf(sql, tenantId));
   if (book.roles.length >= MOST_ROLES) throw tooManyRoles();
-  const { values, parentIds } = await judge(sql, tenantId, book, input, []);
+  const { values, parentIds } = await judge(sql, tenantId, book, input);
   const row = await insertRole(sql, tenantId, newId(), values).catch(taken);
   if (parentIds.length > 0) await setParents(sql, tenantId, row.id, parentIds);
   return { row, book: await bookAfter(sql, tenantId) };
@@ -119,13 +119,13 @@ async function judge(
   tenantId: string,
   book: RoleBook,
   input: NewRole,
-  kept: readonly string[],
+  before?: RoleRow,
 ): Promise<{ values: RoleValues; parentIds: string[] }> {
   const errors: FieldError[] = [];
   const name = input.roleName.normalize('NFC');
   if (isId(name.toLowerCase())) errors.push({ pointer: '/roleName', message: 'must not look like an id' });
   const permissions = input.permissions ?? [];
-  const unknown = permissions.filter((permission) => !isManagementPermission(permission) && !kept.includes(permission));
+  const unknown = permissions.filter((permission) => !isManagementPermission(permission) && !before?.permissions.includes(permission));
   const scopes = await knownScopes(sql, tenantId, unknown);
   for (const [index, permission] of permissions.entries())
     if (unknown.includes(permission) && !scopes.has(permission))
@@ -133,6 +133,7 @@ async function judge(
   const parents = (input.parents ?? []).map((parent) => book.find(parent.normalize('NFC')));
   for (const [index, parent] of parents.entries()) {
     if (!parent) errors.push({ pointer: `/parents/${index}`, message: 'is not a role of this tenant' });
+    else if (parent.id === before?.id) errors.push({ pointer: '/parents', message: 'would make a loop' });
     else if (parent.builtIn === 'owner')
       errors.push({ pointer: `/parents/${index}`, message: 'is the role of owners, which nobody inherits' });
   }
