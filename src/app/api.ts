@@ -7,6 +7,7 @@ import type { ApiKeyPolicy } from '../features/api-keys/commands.ts';
 import { apiKeyRoutes } from '../features/api-keys/routes.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { auditRoutes } from '../features/audit/routes.ts';
+import { authLogRoutes } from '../features/auth-log/routes.ts';
 import type { ClientDeps } from '../features/clients/commands.ts';
 import { knownClients } from '../features/clients/queries.ts';
 import { clientRoutes } from '../features/clients/routes.ts';
@@ -129,6 +130,14 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     ...personRoutes(sessions),
     ...directRoutes(),
     ...auditRoutes({ db: reads, openPersonal }),
+    ...authLogRoutes({
+      db,
+      reads,
+      clock,
+      openPersonal,
+      keep: audit.keep,
+      addressHashes: audit.addressHashes,
+    }),
   ];
   return { routes, users, clients };
 }

@@ -27,6 +27,8 @@ export interface Audit {
   keep(scope: Scope, event: AuditEvent): Promise<AuditRow>;
   /** Address, device and note of a stored event; empty once the person is erased. */
   openPersonal(row: { id: string; person_id: string | null; sealed: Buffer | null }): Promise<PersonalData>;
+  /** How an address stands in `address_hash`, under every key that it may have been hashed with. */
+  addressHashes(address: string): string[];
   /** Destroys a person's key with the transaction: erasure. */
   forget(userId: string, sql: Sql): Promise<void>;
   /** For notifications of kind `person` (with the id), and for a lost notification connection (without). */
@@ -87,6 +89,7 @@ export function createAudit(deps: AuditDeps): Audit {
     audit,
     transact,
     keep,
+    addressHashes: (address) => box.macAll(ADDRESS_CONTEXT, address),
     forget: keys.forget,
     drop: keys.drop,
     async openPersonal({ id, person_id: personId, sealed }) {
