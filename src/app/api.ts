@@ -1,7 +1,7 @@
 /** Every route of the API with what it runs on. */
 import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
-import { invalidInput } from '../core/errors.ts';
+import { invalidInput, unavailable } from '../core/errors.ts';
 import { DEFAULT_LOCALE, message } from '../core/messages/catalogue.ts';
 import type { ApiKeyPolicy } from '../features/api-keys/commands.ts';
 import { apiKeyRoutes } from '../features/api-keys/routes.ts';
@@ -26,6 +26,7 @@ import type { TenantCache } from '../features/tenants/index.ts';
 import { ipRuleRoutes } from '../features/tenants/ip-rules-routes.ts';
 import { tenantRoutes } from '../features/tenants/routes.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
+import type { AccessDeps } from '../features/users/access.ts';
 import type { UserDeps } from '../features/users/commands.ts';
 import { meRoutes } from '../features/users/me.ts';
 import { userRoutes } from '../features/users/routes.ts';
@@ -37,6 +38,7 @@ import type { ApiKeyDoor } from '../oidc/api-keys.ts';
 import { createMetadataCheck } from '../oidc/clients.ts';
 import { directRoutes } from '../oidc/direct-routes.ts';
 import { createTokenDoor } from '../oidc/token-door.ts';
+import type { Invitations } from './invitations.ts';
 import type { Protocol } from './protocol.ts';
 import { rightsRoutes } from './rights.ts';
 
@@ -53,14 +55,35 @@ export interface ApiParts {
   roles: RoleBooks;
   tenants: TenantCache;
   keys: ApiKeyDoor;
+  invitations: Invitations;
   /** Ids of the ways to sign in. */
   methods: readonly string[];
 }
 
-export function createApi({ config, clock, db, reads, audit, passwords, protocol, sessions, roles, tenants, methods, keys }: ApiParts) {
+export function createApi({
+  config,
+  clock,
+  db,
+  reads,
+  audit,
+  passwords,
+  protocol,
+  sessions,
+  roles,
+  tenants,
+  methods,
+  keys,
+  invitations,
+}: ApiParts) {
   const { transact, forget, openPersonal } = audit;
-  const users: UserDeps & { db: Database } = {
+  const users: UserDeps & AccessDeps & { db: Database } = {
     db,
+    reads,
+    openPersonal,
+    tenants,
+    async invite() {
+      throw unavailable();
+    },
     clock,
     transact,
     forget,
@@ -106,14 +129,13 @@ export function createApi({ config, clock, db, reads, audit, passwords, protocol
     openTemplate: async () => {
       throw invalidInput([{ pointer: '/templateId', message: 'is no template of this installation' }]);
     },
-    inviteOwner: async () => {
-      throw invalidInput([{ pointer: '/ownerEmail', message: 'cannot be invited on this server' }]);
-    },
+    inviteOwner: invitations.inviteOwner,
   };
   const routes: Route[] = [
     ...tenantRoutes(tenantDeps),
     ...ipRuleRoutes(tenantDeps),
     ...rightsRoutes({ db, clock, transact, roles, tenants, rootTenantId: protocol.rootTenantId }),
+    ...invitations.routes,
     ...userRoutes(users),
     ...meRoutes(users),
     ...clientRoutes(clients),

@@ -9,6 +9,8 @@ import { createApiKeyUses } from '../features/api-keys/uses.ts';
 import { createAudit } from '../features/audit/record.ts';
 import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
+import { DOMAIN_CHECK_JOB, domainCheckHandler } from '../features/domains/commands.ts';
+import type { ResolveTxt } from '../features/domains/index.ts';
 import { createRoleBooks } from '../features/roles/book.ts';
 import { endAccess } from '../features/sessions/commands.ts';
 import { NOTIFY_JOB } from '../features/sessions/index.ts';
@@ -55,11 +57,14 @@ import { storageKey } from '../oidc/storage-key.ts';
 import { createApi } from './api.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
+import { createInvitations } from './invitations.ts';
 import { createProtocol } from './protocol.ts';
 
 export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, WaitOptions {
   log: Logger;
   clock?: Clock;
+  /** Who looks TXT records up; the machine's resolver where nothing is said. */
+  resolveTxt?: ResolveTxt;
   /** Ways to sign in beside the built-in ones. */
   methods?: readonly LoginMethod[];
 }
@@ -145,7 +150,19 @@ export async function buildApp(config: Config, options: AppOptions) {
     const uses = createApiKeyUses({ db, clock, log: warn });
     closers.push(() => uses.close());
     const keys = createApiKeyDoor({ db, clock, roles, uses });
+    const invitations = createInvitations({
+      config,
+      clock,
+      db,
+      audit,
+      limits,
+      queueMail,
+      tenants,
+      resolveTxt: options.resolveTxt,
+      checkAttributes: async () => {},
+    });
     const { routes, users, clients } = createApi({
+      invitations,
       keys,
       config,
       clock,
@@ -239,6 +256,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       ...loginJobs(flow),
       [MAIL_JOB]: mailHandler({ mailer, box, clock, log }),
       [SWEEP_JOB]: sweepHandler(db, log),
+      [DOMAIN_CHECK_JOB]: domainCheckHandler(invitations.domains),
       [TEND_JOB]: protocol.tend,
       [NOTIFY_JOB]: protocol.logout.deliver,
     };

@@ -35,6 +35,7 @@ const rules = {
   loginByAccount: { points: 10, durationSeconds: 900, blockSeconds: 900, store: 'durable' },
   registerByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   resetByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
+  invitationResend: { points: 5, durationSeconds: 86_400, blockSeconds: 0, store: 'durable' },
   codeSendByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   codeSendByRecipient: { points: 5, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   /** Exactly so many guesses over all codes of an account and purpose, whatever else is down. */

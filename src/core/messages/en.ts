@@ -1,3 +1,5 @@
+import { organizations } from './en-organizations.ts';
+
 /**
  * Every text people read on pages and in mails, in English. `{name}` is replaced by the value of that name; a text that
  * depends on a number has plural forms by `{count}` (CLDR categories). Another language is one more file with the same keys.
@@ -155,6 +157,11 @@ export const en = {
   'select.continue_as': 'Continue as {name}',
   'select.other': 'Use another account',
 
+  // Choose an organisation
+  'tenant.title': 'Choose an organisation',
+  'tenant.lead': 'For what you do in {client}',
+  'tenant.submit': 'Continue',
+
   // Sign out
   'logout.title': 'Sign out?',
   'logout.lead': 'You will be signed out of {brand} and of applications that follow it.',
@@ -289,6 +296,7 @@ export const en = {
   'mail.exists.reset_lead': 'Forgot the password? Reset it here:',
   'mail.exists.reset': 'Reset the password',
   'mail.exists.not_you': 'If that was not you, do nothing: your account is as it was.',
+  ...organizations,
 } as const satisfies Catalogue;
 
 type PluralForms = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;

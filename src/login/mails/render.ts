@@ -24,13 +24,24 @@ export interface CodeMail extends MailBase {
   minutes: number;
 }
 
-/** What each mail tells. Names people gave themselves are left out: the reader may be somebody else than who typed them. */
+/** Who invites and where to; both are names that somebody chose for themselves. */
+export interface InvitationMail {
+  issuer: string;
+  tenant: string;
+  inviter?: string | undefined;
+  /** Carries the secret. */
+  url: string;
+  until: Date;
+}
+
+/** What each mail tells. But for invitations, names people gave themselves are left out: the reader may be somebody else than who typed them. */
 export interface Mails {
   'verify-email': CodeMail;
   /** `url` opens the page that takes the code; it carries no secret. */
   'password-reset': CodeMail & { url: string };
   'password-changed': MailBase & { resetUrl: string };
   'account-exists': MailBase & { signInUrl: string; resetUrl: string };
+  invitation: InvitationMail;
 }
 
 export interface RenderedMail {
@@ -102,6 +113,18 @@ const COMPOSE: { readonly [Name in keyof Mails]: (t: Translate, data: Mails[Name
     notYou: t('mail.exists.not_you'),
     footer,
   }),
+  invitation: (t, { url, ...data }, { brand, until, footer }) => {
+    const [tenant, inviter] = [chosenName(data.tenant), data.inviter === undefined ? '' : chosenName(data.inviter)];
+    return {
+      subject: t('mail.invitation.subject', { tenant, brand }),
+      heading: t('mail.invitation.heading', { tenant }),
+      lead: inviter ? t('mail.invitation.lead_by', { inviter, tenant, brand }) : t('mail.invitation.lead', { tenant, brand }),
+      links: [{ href: url, text: t('mail.invitation.link'), main: true }],
+      cause: t('mail.invitation.until', { until }),
+      notYou: t('mail.invitation.not_you'),
+      footer,
+    };
+  },
 };
 
 type Translate = (key: MessageKey, values?: MessageValues) => string;
@@ -109,6 +132,7 @@ interface Common {
   brand: string;
   asked: string;
   happened: string;
+  until: string;
   footer: string;
 }
 
@@ -118,16 +142,20 @@ interface Common {
  */
 export function renderMail<Name extends keyof Mails>(name: Name, locale: string, data: Mails[Name]): RenderedMail {
   const t: Translate = (key, values) => message(locale, key, values);
-  const cause = {
-    at: formatInstant(locale, data.cause.at),
-    address: oneLine(data.cause.address),
-    device: deviceName(locale, data.cause.device),
-  };
+  const cause: Record<string, string> =
+    'cause' in data
+      ? {
+          at: formatInstant(locale, data.cause.at),
+          address: oneLine(data.cause.address),
+          device: deviceName(locale, data.cause.device),
+        }
+      : {};
   const brand = t('brand.name');
   const parts = COMPOSE[name](t, data, {
     brand,
     asked: t('mail.asked', cause),
     happened: t('mail.happened', cause),
+    until: 'until' in data ? formatInstant(locale, data.until) : '',
     footer: t('mail.footer', { host: new URL(data.issuer).host }),
   });
   for (const { href } of parts.links) {
@@ -140,3 +168,11 @@ export function renderMail<Name extends keyof Mails>(name: Name, locale: string,
 /** Line breaks would end a header or forge a line. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
 const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ').trim();
+
+/** A name that strangers chose, for readers they chose: short, on one line, and nothing that mail programs turn into a link. */
+const chosenName = (name: string): string =>
+  [...oneLine(name)]
+    .slice(0, 80)
+    .join('')
+    .replace(/:\/\//g, ': / /')
+    .replace(/([.@])(?=[\p{L}\p{N}])/gu, '$1\u2060');
