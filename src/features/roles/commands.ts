@@ -71,13 +71,7 @@ export async function changeRole(deps: RoleDeps, scope: Scope, id: string, chang
   const changed = await deps.transact(scope, async (work) => {
     const { sql } = work;
     const { row: before, book } = await lockRole(work, scope, id, ifMatch);
-    const { values, parentIds } = await judge(
-      sql,
-      scope.tenantId,
-      book,
-      { ...inputOf(before, book), ...named(change) },
-      before.permissions,
-    );
+    const { values, parentIds } = await judge(sql, scope.tenantId, book, { ...inputOf(before, book), ...named(change) }, before);
     const fields = changedFields(before, values, book, parentIds);
     if (fields.length === 0) return { row: before, book };
     const row = await updateRole(sql, scope.tenantId, id, values).catch(taken);
