@@ -25,6 +25,7 @@ import {
   showSelectAccount,
   showSignIn,
   showStep,
+  showTenants,
 } from './screens.ts';
 import { codeRecipient } from './sealed-data.ts';
 import { finishVerification, startVerification } from './verification.ts';
@@ -94,6 +95,7 @@ async function show(deps: LoginRoutesDeps, visit: Visit, page: string | undefine
   if (begins && isPrompt(visit, 'create') && deps.mail && at.settings.registration) showRegistration(visit);
   else if (begins && isPrompt(visit, 'consent')) await showConsent(await withSession(deps, visit), deps.resourceNames);
   else if (begins && isPrompt(visit, 'select_account') && interaction.session) showSelectAccount(await withSession(deps, visit));
+  else if (begins && isPrompt(visit, 'tenant')) showTenants(await withSession(deps, visit));
   else if (begins && isPrompt(visit, 'step_up')) await finish(deps, visit, { name: 'unreachable', requiredAcr: at.policy.requiredAcr });
   else await proceed(deps, visit);
 }
@@ -156,6 +158,12 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
   if (begins && isPrompt(visit, 'consent')) {
     if (form['decision'] !== 'allow') throw stepInvalid();
     seeOther(ctx, await deps.interactions.finishConsent(req, res, 'all'));
+    return;
+  }
+  if (begins && isPrompt(visit, 'tenant')) {
+    const chosen = interaction.tenants?.find(({ id }) => id === form['tenant']);
+    if (!chosen) throw stepInvalid();
+    seeOther(ctx, await deps.interactions.finishTenant(req, res, chosen.id));
     return;
   }
   if (begins && isPrompt(visit, 'select_account') && interaction.session) {

@@ -142,6 +142,18 @@ export function showSelectAccount(screen: Screen): void {
   );
 }
 
+/** In which of their tenants the person wants to act. */
+export function showTenants(screen: Screen): void {
+  const data = {
+    ...base(screen, {}),
+    action: pathOf(screen),
+    account: screen.person ?? {},
+    notYouUrl: pathOf(screen, '?page=sign-in'),
+    tenants: screen.interaction.tenants ?? [],
+  };
+  showLoginPage(screen.ctx, screen.view, 'tenant', data, optionsOf(screen, {}));
+}
+
 /** What an application asks for, in words; `nameOf` knows what resources call themselves and their scopes. */
 export async function showConsent(screen: Screen, nameOf: ResourceNames): Promise<void> {
   const { interaction } = screen;

@@ -24,8 +24,17 @@ export interface Interaction {
   redirectOrigin?: string;
   /** What the person has not agreed to yet. */
   missing?: Missing;
+  /** Those of the person's tenants that they may act in here, where they are asked which. */
+  tenants?: readonly TenantToChoose[];
   /** Seconds since the epoch. */
   expiresAt: number;
+}
+
+export interface TenantToChoose {
+  id: string;
+  name: string;
+  /** What the person is in it, by name. */
+  roles: readonly string[];
 }
 
 export interface Missing {
@@ -60,6 +69,8 @@ export interface Interactions {
   finishLogin(req: IncomingMessage, res: ServerResponse, result: LoginResult): Promise<string>;
   /** Goes on with the person that is signed in, after `select_account`. */
   finishSelection(req: IncomingMessage, res: ServerResponse): Promise<string>;
+  /** Goes on in that tenant; whether it is one of the person's is judged again when the browser comes back. */
+  finishTenant(req: IncomingMessage, res: ServerResponse, tenantId: string): Promise<string>;
   /** Grants what is missing, or the part of it that was allowed, and remembers it. */
   finishConsent(req: IncomingMessage, res: ServerResponse, allow: Allowed | 'all'): Promise<string>;
   /** Back to the client with an error (OpenID Connect Core section 3.1.2.6). */
@@ -105,6 +116,8 @@ export function createInteractions(deps: InteractionsDeps): Interactions {
     },
 
     finishSelection: (req, res) => finish(req, res, { select_account: {} }),
+
+    finishTenant: (req, res, tenantId) => finish(req, res, { tenant: { tenantId } }),
 
     async finishConsent(req, res, allow) {
       const { provider, found } = await details(req, res);
@@ -152,8 +165,13 @@ function interactionOf(found: Details, client: ClientSummary): Interaction {
     ...(accountId && uid ? { session: { accountId, uid, ...(acr ? { acr } : {}), ...(amr ? { amr: [...amr] } : {}) } } : {}),
     ...(redirectOrigin ? { redirectOrigin } : {}),
     ...(found.prompt.name === 'consent' ? { missing: missingOf(found) } : {}),
+    ...(found.prompt.name === 'tenant' ? { tenants: tenantsOf(found) } : {}),
   };
 }
+
+/** As the prompt of policy.ts has left it. */
+const tenantsOf = (found: Details): TenantToChoose[] =>
+  [...((found.prompt.details as { tenants?: TenantToChoose[] }).tenants ?? [])].sort((one, other) => one.name.localeCompare(other.name));
 
 function missingOf(found: Details): Missing {
   const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = found.prompt.details as {

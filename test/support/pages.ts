@@ -54,6 +54,21 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
       },
     },
     'select-account': { name: 'select-account', data: { csrf, client, account } },
+    tenant: {
+      name: 'tenant',
+      data: {
+        csrf,
+        client,
+        account,
+        notYouUrl: '/login',
+        tenants: [
+          { id: 'one', name: who, roles: ['administrator', who] },
+          { id: 'two', name: 'Analytical Engines', roles: ['member'] },
+          { id: 'three', name: 'Home', roles: [] },
+        ],
+        chosen: 'two',
+      },
+    },
     'logout-confirm': { name: 'logout-confirm', data: { csrf, client, account, hidden: { xsrf: who } } },
     'logged-out': { name: 'logged-out', data: { signInUrl: '/login' } },
     expired: { name: 'expired', data: { startUrl: '/login' } },

@@ -71,6 +71,15 @@ export interface SelectAccountPage extends PageBase {
   account: { name?: string | undefined; email?: string | undefined };
 }
 
+/** `tenant`: the id of the one that was chosen. */
+export interface TenantPage extends PageBase {
+  account: { name?: string | undefined; email?: string | undefined };
+  notYouUrl?: string | undefined;
+  tenants: readonly { id: string; name: string; roles: readonly string[] }[];
+  /** The id that is checked to begin with. */
+  chosen?: string | undefined;
+}
+
 /** The journey is gone: open for an hour, finished elsewhere, or never ours. */
 export interface ExpiredPage extends PageBase {
   startUrl?: string | undefined;
@@ -86,6 +95,7 @@ export interface LoginPages {
   'change-password': ChangePasswordPage;
   consent: ConsentPage;
   'select-account': SelectAccountPage;
+  tenant: TenantPage;
   expired: ExpiredPage;
 }
 
