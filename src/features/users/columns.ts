@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { invalidInput } from '../../core/errors.ts';
 import { mergePatch } from '../../http/merge-patch.ts';
 import { emailKey, nameErrors, phoneNumber, usernameKey } from './names.ts';
-import type { AttributeValue, UserChanges, UserColumns, UserRow } from './store.ts';
+import type { AttributeValue, UserChanges, UserColumns, UserRow, Verification } from './store.ts';
 
 export interface NewUser {
   username?: string;
@@ -18,7 +18,10 @@ export interface NewUser {
   familyName?: string;
   locale?: string;
   status?: 'active' | 'disabled';
+  verification?: Verification;
   attributes?: Record<string, AttributeValue>;
+  /** Names or ids. */
+  roles?: string[];
 }
 
 /** Absent stays as it is, null clears. */
@@ -34,6 +37,7 @@ export interface UserChange {
   familyName?: string | null;
   locale?: string | null;
   status?: 'active' | 'disabled';
+  verification?: Verification | null;
   attributes?: Record<string, AttributeValue>;
   /** Merged into the attributes there are (RFC 7396): null removes one. */
   attributesPatch?: Record<string, AttributeValue | null>;
@@ -57,6 +61,7 @@ export function columnsOfNew(id: string, homeTenantId: string, input: NewUser, a
     family_name: null,
     locale: null,
     status: input.status ?? 'active',
+    verification: input.verification ?? null,
     attributes: input.attributes ?? {},
   };
   return { ...columns, ...columnsOfChange(columns, input, at) };
@@ -93,6 +98,7 @@ export function columnsOfChange(before: Before, change: UserChange, at: Date): U
   if (change.familyName !== undefined) columns.family_name = change.familyName?.normalize('NFC') ?? null;
   if (change.locale !== undefined) columns.locale = change.locale;
   if (change.status !== undefined) columns.status = change.status;
+  if (change.verification !== undefined) columns.verification = change.verification;
   if (change.attributes !== undefined) columns.attributes = change.attributes;
   if (change.attributesPatch !== undefined) columns.attributes = merged('attributes', before.attributes, change.attributesPatch);
   if (change.settings !== undefined) columns.settings = merged('settings', before.settings ?? {}, change.settings);
@@ -128,6 +134,7 @@ const FIELDS: Readonly<Partial<Record<keyof UserChanges, string>>> = {
   family_name: 'familyName',
   locale: 'locale',
   status: 'status',
+  verification: 'verification',
   attributes: 'attributes',
   settings: 'settings',
 };

@@ -1,29 +1,55 @@
 import type { Clock } from '../../core/clock.ts';
-import { invalidInput, notFound } from '../../core/errors.ts';
-import { isId, newId } from '../../core/ids.ts';
+import { notFound } from '../../core/errors.ts';
+import { isId } from '../../core/ids.ts';
 import { isManagementPermission } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
-import { parseImportedHash } from '../../infra/imported-hash.ts';
 import type { Sql } from '../../infra/postgres.ts';
 import type { Transact, Work } from '../audit/index.ts';
 import type { ImportedPassword } from '../credentials/index.ts';
-import type { RoleBooks } from '../roles/index.ts';
-import { changedFields, columnsOfChange, columnsOfNew, type NewUser, type UserChange } from './columns.ts';
-import { addressNeedsInvitation, asTaken, higherRights, lastAdministrator, lastOwner, notHome, verifiedForbidden } from './errors.ts';
+import type { RoleBook, RoleBooks } from '../roles/index.ts';
+import type { TenantCache } from '../tenants/index.ts';
+import { changedFields, columnsOfChange, type UserChange } from './columns.ts';
 import {
+  addressNotOurs,
+  asTaken,
+  higherRights,
+  homeMembership,
+  lastAdministrator,
+  lastOwner,
+  notHome,
+  verifiedForbidden,
+} from './errors.ts';
+import { isHome, versionOf } from './home.ts';
+import { isInDomains } from './names.ts';
+import { checkMustChange, newHash, storePassword } from './secrets.ts';
+import {
+  type AttributeValue,
   deleteMembership,
   deleteUser,
   findPerson,
   findUser,
   hasOtherOwner,
-  insertUser,
+  type Membership,
   membershipsOf,
+  type UserChanges,
   type UserRow,
   updateUser,
 } from './store.ts';
 
-export type { NewUser } from './columns.ts';
+export interface NewInvitation {
+  email: string;
+  /** Names or ids. */
+  roles?: readonly string[] | undefined;
+  attributes?: Readonly<Record<string, AttributeValue>> | undefined;
+}
+
+export interface OpenInvitation {
+  id: string;
+  email: string;
+  roles: readonly string[];
+  expiresAt: Date;
+}
 
 export interface UserDeps {
   clock: Clock;
@@ -39,32 +65,15 @@ export interface UserDeps {
   endAccess(work: Work, userId: string): Promise<void>;
   /** What roles mean. */
   roles: Pick<RoleBooks, 'of'>;
+  /** Which domains a tenant has proven. */
+  tenants: Pick<TenantCache, 'find'>;
+  /**
+   * Invites somebody to the scope's tenant in the transaction of `work`, alike whether the address is known or not, and records that; where an
+   * invitation is open already, answers that one.
+   */
+  invite(work: Work, scope: Scope, input: NewInvitation): Promise<OpenInvitation>;
   /** Destroys the person's key. */
   forget(userId: string, sql: Sql): Promise<void>;
-}
-
-/**
- * Creates a person at home in the scope's tenant and, except in the root tenant, makes them its member. Throws 409 `user.*_taken`,
- * 422, and 403 where a tenant says that an address is verified.
- */
-export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): Promise<UserRow> {
-  checkVerified(scope, input);
-  checkMustChange(input);
-  const imported = importedHash(input);
-  if (input.email !== undefined && !scope.platform) throw addressNeedsInvitation();
-  const columns = columnsOfNew(newId(), scope.tenantId, input, deps.clock.now());
-  const hash = await newHash(deps, input.password, columns);
-  try {
-    return await deps.transact(scope, async (work) => {
-      const row = await insertUser(work.sql, columns);
-      if (hash !== undefined) await storePassword(deps, work, row.id, hash, input.passwordMustChange);
-      if (imported) await deps.setImportedPassword(work, { userId: row.id, hash: imported, mustChange: input.passwordMustChange ?? false });
-      work.record({ type: 'user.created', outcome: 'success', target: { type: 'user', id: row.id } });
-      return row;
-    });
-  } catch (error) {
-    throw asTaken(error);
-  }
 }
 
 /**
@@ -72,20 +81,25 @@ export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): 
  * Throws 404, 412, 409 `user.*_taken` or `user.last_administrator`, 403 where the tenant is not the person's home or the person has more rights.
  */
 export async function changeUser(deps: UserDeps, scope: Scope, id: string, change: UserChange, ifMatch?: string): Promise<UserRow> {
-  checkVerified(scope, change);
+  if (change.phoneVerified && !scope.platform) throw verifiedForbidden('phoneVerified');
   checkMustChange(change);
   // A hash takes longer than a transaction should, so it is made before.
   const hash = change.password === undefined ? undefined : await hashFor(deps, scope, id, change, ifMatch);
+  const domains = await domainsOf(deps, scope);
+  // Read before the transaction where it is not known yet: within, it would wait for a second connection.
+  await deps.roles.of(scope.tenantId);
   try {
     return await deps.transact(scope, async (work) => {
       const row = await findUser(work.sql, scope.tenantId, id, true);
       if (!row) throw notFound('user');
-      checkIfMatch(ifMatch, row.version);
-      if (!isHome(scope, row)) throw notHome();
+      checkIfMatch(ifMatch, versionOf(row));
+      const home = isHome(scope, row);
+      if (!home && !isOfMembership(change)) throw notHome();
       const columns = columnsOfChange(row, change, deps.clock.now());
+      if (!scope.platform) checkAddress(domains, row, columns, change);
       const fields = changedFields(row, columns);
       if (hash === undefined && fields.length === 0) return row;
-      await checkRights(deps, work.sql, scope, id);
+      if (home) await checkRights(deps, work.sql, scope, id);
       const disabled = columns.status === 'disabled' && row.status === 'active';
       if (disabled) await checkNotLast(deps, work.sql, scope, id);
       const changed = await updateUser(work.sql, scope.tenantId, row, columns);
@@ -100,21 +114,34 @@ export async function changeUser(deps: UserDeps, scope: Scope, id: string, chang
   }
 }
 
+/** What a tenant keeps of a member is its own, wherever they are at home. */
+const isOfMembership = (change: UserChange): boolean =>
+  Object.keys(change).every((field) => field === 'attributes' || field === 'attributesPatch');
+
+/**
+ * A tenant sets addresses in its verified domains only. Any other would tell by a conflict who is known elsewhere, and take the address from
+ * whoever owns it; the person adds it themselves, and proves it.
+ */
+function checkAddress(domains: readonly string[], before: UserRow, columns: UserChanges, change: UserChange): void {
+  const address = columns.email_key === undefined ? before.email_key : columns.email_key;
+  const ours = address !== null && isInDomains(domains, address);
+  if (change.emailVerified && !ours && !(before.email_verified_at !== null && address === before.email_key))
+    throw verifiedForbidden('emailVerified');
+  if (address !== null && address !== before.email_key && !ours) throw addressNotOurs();
+}
+
 /**
  * Deletes a person with all that hangs on them and destroys their key, at once; from another tenant than the home it ends the
  * membership only. Throws 404, 412, 403 and 409 as `changeUser` does.
  */
 export async function removeUser(deps: UserDeps, scope: Scope, id: string, ifMatch?: string): Promise<void> {
+  await deps.roles.of(scope.tenantId);
   await deps.transact(scope, async (work) => {
     const row = await findUser(work.sql, scope.tenantId, id, true);
     if (!row) throw notFound('user');
-    checkIfMatch(ifMatch, row.version);
+    checkIfMatch(ifMatch, versionOf(row));
     const target = { type: 'user', id };
-    if (!isHome(scope, row)) {
-      await deleteMembership(work.sql, scope.tenantId, id);
-      work.record({ type: 'membership.deleted', outcome: 'success', target });
-      return;
-    }
+    if (!isHome(scope, row)) return leave(deps, work, scope, id, scope.tenantId);
     await checkRights(deps, work.sql, scope, id);
     await checkNotLast(deps, work.sql, scope, id);
     await deps.endAccess(work, id);
@@ -135,7 +162,7 @@ export async function changeMe(
     const { actor } = scope;
     const row = actor.type === 'user' && isId(actor.id) ? await findPerson(work.sql, actor.id, true) : undefined;
     if (!row) throw notFound('user');
-    checkIfMatch(ifMatch, row.version);
+    checkIfMatch(ifMatch, versionOf(row));
     const columns = columnsOfChange(row, change, deps.clock.now());
     const fields = changedFields(row, columns);
     if (fields.length === 0) return row;
@@ -145,41 +172,47 @@ export async function changeMe(
   });
 }
 
-const isHome = (scope: Scope, row: UserRow): boolean => scope.platform || row.home_tenant_id === scope.tenantId;
-
-function checkVerified(scope: Scope, { emailVerified, phoneVerified }: { emailVerified?: boolean; phoneVerified?: boolean }): void {
-  if (scope.platform) return;
-  if (emailVerified) throw verifiedForbidden('emailVerified');
-  if (phoneVerified) throw verifiedForbidden('phoneVerified');
+/**
+ * Ends a membership outside the person's home: of the scope's tenant, or, for the home tenant and the platform, of any. Throws 404
+ * `membership.not_found`, 409 `user.home_membership` or `user.last_owner`, and 403 where the person has more rights there.
+ */
+export async function removeFromTenant(deps: UserDeps, scope: Scope, id: string, tenantId: string): Promise<void> {
+  await deps.transact(scope, async (work) => {
+    const row = await findUser(work.sql, scope.tenantId, id, true);
+    if (!row) throw notFound('user');
+    if (!isHome(scope, row) && tenantId !== scope.tenantId) throw notFound('membership');
+    if (tenantId === row.home_tenant_id) throw homeMembership();
+    await leave(deps, work, scope, id, tenantId);
+  });
 }
 
-/** It is said of the password that comes along; alone it would be taken and do nothing. */
-function checkMustChange({
-  password,
-  passwordHash,
-  passwordMustChange,
-}: Pick<NewUser, 'password' | 'passwordHash' | 'passwordMustChange'>): void {
-  if (passwordMustChange !== undefined && password === undefined && passwordHash === undefined)
-    throw invalidInput([{ pointer: '/passwordMustChange', message: 'goes with a password' }]);
+async function leave(deps: UserDeps, work: Work, scope: Scope, id: string, tenantId: string): Promise<void> {
+  const held = (await membershipsOf(work.sql, id)).find((membership) => membership.tenant_id === tenantId);
+  if (!held) throw notFound('membership');
+  const book = await deps.roles.of(tenantId);
+  if (tenantId === scope.tenantId) checkAbove(scope, held, book);
+  else await checkRights(deps, work.sql, scope, id);
+  if (book.isOwner(held.roles) && !(await hasOtherOwner(work.sql, scope.tenantId, tenantId, id)))
+    throw held.type === 'root' ? lastAdministrator() : lastOwner();
+  if (!(await deleteMembership(work.sql, scope.tenantId, tenantId, id))) throw notFound('membership');
+  work.record({ type: 'membership.deleted', outcome: 'success', target: { type: 'user', id }, data: { tenantId } });
 }
 
-/** Nobody knows the password behind it, so only its hash is judged. */
-function importedHash({ password, passwordHash }: NewUser): ImportedPassword['hash'] | undefined {
-  if (passwordHash === undefined) return undefined;
-  if (password !== undefined) throw invalidInput([{ pointer: '/passwordHash', message: 'does not go with a password' }]);
-  return parseImportedHash(passwordHash);
-}
+/** Domains that the scope's tenant has proven. */
+export const domainsOf = async ({ tenants }: Pick<UserDeps, 'tenants'>, { tenantId }: Scope): Promise<readonly string[]> =>
+  (await tenants.find(tenantId))?.domains ?? [];
 
 /** Whoever may write people must not become an administrator, an owner or who runs the installation by resetting one's password. */
-async function checkRights(deps: Pick<UserDeps, 'roles'>, sql: Sql, scope: Scope, userId: string): Promise<void> {
+export async function checkRights(deps: Pick<UserDeps, 'roles'>, sql: Sql, scope: Scope, userId: string): Promise<void> {
   if (scope.actor.type === 'user' && scope.actor.id === userId) return;
-  for (const { tenant_id, type, roles } of await membershipsOf(sql, userId)) {
-    const book = await deps.roles.of(tenant_id);
-    const rights = [...book.permissionsOf(roles)].filter(isManagementPermission);
-    const beyond = rights.some((permission) => !scope.permissions.has(permission));
-    const above = !scope.platform && ((type === 'root' && rights.length > 0) || (book.isOwner(roles) && !scope.owner));
-    if (beyond || above) throw higherRights();
-  }
+  for (const membership of await membershipsOf(sql, userId)) checkAbove(scope, membership, await deps.roles.of(membership.tenant_id));
+}
+
+function checkAbove(scope: Scope, { type, roles }: Membership, book: RoleBook): void {
+  const rights = [...book.permissionsOf(roles)].filter(isManagementPermission);
+  const beyond = rights.some((permission) => !scope.permissions.has(permission));
+  const above = !scope.platform && ((type === 'root' && rights.length > 0) || (book.isOwner(roles) && !scope.owner));
+  if (beyond || above) throw higherRights();
 }
 
 /** The installation and the person's home keep an active owner; another tenant's is no reason to let somebody in any longer. */
@@ -200,25 +233,10 @@ async function hashFor(
 ): Promise<string | undefined> {
   const row = await deps.transact(scope, ({ sql }) => findUser(sql, scope.tenantId, id));
   if (!row) throw notFound('user');
-  checkIfMatch(ifMatch, row.version);
+  checkIfMatch(ifMatch, versionOf(row));
   if (!isHome(scope, row)) throw notHome();
   return newHash(deps, change.password, { ...row, ...columnsOfChange(row, change, deps.clock.now()) });
 }
-
-async function newHash(
-  deps: UserDeps,
-  password: string | undefined,
-  about: Pick<UserRow, 'username' | 'email' | 'given_name' | 'family_name' | 'home_tenant_id'>,
-): Promise<string | undefined> {
-  if (password === undefined) return undefined;
-  const names = [about.username, about.email, about.given_name, about.family_name].filter((name) => name !== null);
-  const fault = await deps.checkPassword(password, names, about.home_tenant_id);
-  if (fault !== undefined) throw invalidInput([{ pointer: '/password', message: fault }]);
-  return deps.hashPassword(password);
-}
-
-const storePassword = (deps: UserDeps, work: Work, userId: string, hash: string, mustChange = false): Promise<unknown> =>
-  deps.setPassword(work, { userId, hash, mustChange, reason: 'set_by_administrator' });
 
 function eventOf(before: UserRow, after: UserRow, fields: readonly string[]): string {
   if (fields.length > 1 || before.status === after.status) return 'user.updated';

@@ -24,12 +24,21 @@ export const lastAdministrator = (): AppError =>
   new AppError('user.last_administrator', 409, 'The last active administrator cannot be disabled or deleted');
 
 export const verifiedForbidden = (field: 'emailVerified' | 'phoneVerified'): AppError =>
-  new AppError('user.verification_forbidden', 403, 'Only a platform administrator may say that this is verified', { extra: { field } });
+  new AppError('user.verification_forbidden', 403, 'Only a platform administrator may say that this is verified', {
+    detail: 'Of an e-mail address a tenant may, where it is in one of its verified domains.',
+    extra: { field },
+  });
 
-export const addressNeedsInvitation = (): AppError =>
-  new AppError('user.invitation_needed', 422, 'People with an address outside your verified domains are invited, not created', {
+export const addressNotOurs = (): AppError =>
+  new AppError('user.address_not_ours', 422, 'A tenant sets addresses in its verified domains only', {
+    detail: 'Any other address is added and proven by the person, at the account page.',
     errors: [{ pointer: '/email', message: 'is not in a verified domain of the tenant' }],
   });
+
+export const homeMembership = (): AppError =>
+  new AppError('user.home_membership', 409, 'Nobody leaves their home tenant', { detail: 'Delete or disable the person instead.' });
+
+export const ownersOnly = (): AppError => new AppError('role.owners_only', 403, 'Only owners give and take the role of an owner');
 
 export const lastOwner = (): AppError =>
   new AppError('user.last_owner', 409, 'The last active owner of the tenant cannot be disabled, deleted or removed');

@@ -3,13 +3,14 @@ import { isId } from '../../core/ids.ts';
 import type { Scope } from '../../core/scope.ts';
 import { answer, type Route, route } from '../../http/route.ts';
 import { changeMe, type UserDeps } from './commands.ts';
+import { versionOf } from './home.ts';
 import type { UserQueryDeps } from './queries.ts';
 import { ME, ME_PATCH, meView, PROFILE, PROFILE_PUT, profileView } from './schema.ts';
 import { findPerson, type UserRow } from './store.ts';
 
 const tag = 'Own account';
-const shown = (row: UserRow) => answer(meView(row), { version: row.version });
-const profile = (row: UserRow) => answer(profileView(row), { version: row.version });
+const shown = (row: UserRow) => answer(meView(row), { version: versionOf(row) });
+const profile = (row: UserRow) => answer(profileView(row), { version: versionOf(row) });
 
 /** What a person sees and changes of themselves with a token of scope `account`. */
 export function meRoutes(deps: Pick<UserDeps, 'clock' | 'transact'> & UserQueryDeps): Route[] {

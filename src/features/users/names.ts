@@ -9,6 +9,12 @@ export function emailKey(text: string): string | undefined {
   return isMailAddress(text) ? text.toLowerCase() : undefined;
 }
 
+/** Whether an address belongs to one of the domains: to the domain itself, not to one below it. */
+export function isInDomains(domains: readonly string[], email: string): boolean {
+  const key = emailKey(email);
+  return key !== undefined && domains.includes(key.slice(key.lastIndexOf('@') + 1));
+}
+
 const USERNAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{0,63}$/u;
 
 /** What a user name is found by: NFKC and lower case, so that look-alikes of width and case are one name. It holds no `@` and no `+`: no address, no number. */

@@ -1,7 +1,10 @@
 import type { TSchema } from '@sinclair/typebox';
+import type { Scope } from '../../core/scope.ts';
 import { answer, ID_PARAMS, type Route, route } from '../../http/route.ts';
 import type { UserChange } from './columns.ts';
 import { changeUser, type UserDeps } from './commands.ts';
+import { notHome } from './errors.ts';
+import { isHome, versionOf } from './home.ts';
 import { getUser, type UserQueryDeps } from './queries.ts';
 import { PROFILE, PROFILE_PUT, profileView, SETTINGS, SETTINGS_PUT } from './schema.ts';
 import type { UserRow } from './store.ts';
@@ -14,10 +17,10 @@ export function profileRoutes(deps: UserDeps & UserQueryDeps): Route[] {
     name: 'profile' | 'settings',
     summary: string,
     schemas: { put: B; reply: TSchema },
-    view: (row: UserRow) => unknown,
+    view: (scope: Scope, row: UserRow) => unknown,
     change: (body: B['static']) => UserChange,
   ): Route[] => {
-    const shown = (row: UserRow) => answer(view(row), { version: row.version });
+    const shown = (scope: Scope, row: UserRow) => answer(view(scope, row), { version: versionOf(row) });
     return [
       route(`GET /api/users/{id}/${name}`, {
         summary: `See the ${summary} of a person`,
@@ -25,7 +28,7 @@ export function profileRoutes(deps: UserDeps & UserQueryDeps): Route[] {
         access: 'users.read',
         params: ID_PARAMS,
         reply: schemas.reply,
-        handle: async (scope, { params }) => shown(await getUser(deps, scope, params.id)),
+        handle: async (scope, { params }) => shown(scope, await getUser(deps, scope, params.id)),
       }),
       route(`PUT /api/users/{id}/${name}`, {
         summary: `Change the ${summary} of a person`,
@@ -36,17 +39,26 @@ export function profileRoutes(deps: UserDeps & UserQueryDeps): Route[] {
         body: schemas.put,
         reply: schemas.reply,
         load: (scope, { id }) => getUser(deps, scope, id),
-        handle: async (scope, { params, body, ifMatch }) => shown(await changeUser(deps, scope, params.id, change(body), ifMatch)),
+        handle: async (scope, { params, body, ifMatch }) => shown(scope, await changeUser(deps, scope, params.id, change(body), ifMatch)),
       }),
     ];
   };
   return [
-    ...part('profile', 'profile', { put: PROFILE_PUT, reply: PROFILE }, profileView, (body) => body),
+    ...part(
+      'profile',
+      'profile',
+      { put: PROFILE_PUT, reply: PROFILE },
+      (scope, row) => profileView(row, isHome(scope, row)),
+      (body) => body,
+    ),
     ...part(
       'settings',
       'settings',
       { put: SETTINGS_PUT, reply: SETTINGS },
-      (row) => row.settings,
+      (scope, row) => {
+        if (!isHome(scope, row)) throw notHome();
+        return row.settings;
+      },
       (body) => ({ settings: body }),
     ),
   ];

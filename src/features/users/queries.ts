@@ -2,9 +2,12 @@ import { invalidInput, notFound } from '../../core/errors.ts';
 import { isId } from '../../core/ids.ts';
 import { type Page, type PageRequest, pageOf, readCursor } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
+import { isStorable } from '../../http/json.ts';
 import type { Database } from '../../infra/postgres.ts';
-import { emailKey, usernameKey } from './names.ts';
-import { findUser, listUsers, type UserRow } from './store.ts';
+import type { RoleBooks } from '../roles/index.ts';
+import { emailKey, phoneNumber, usernameKey } from './names.ts';
+import { listUsers, type UserOrder } from './search-store.ts';
+import { findUser, type UserRow } from './store.ts';
 
 export interface UserQueryDeps {
   db: Database;
@@ -20,38 +23,58 @@ export async function getUser({ db }: UserQueryDeps, scope: Scope, id: string): 
 export interface UserSearch {
   email?: string | undefined;
   username?: string | undefined;
+  phone?: string | undefined;
   status?: 'active' | 'disabled' | undefined;
+  roleName?: string | undefined;
+  roleId?: string | undefined;
+  groupId?: string | undefined;
   q?: string | undefined;
-  sort?: 'createdAt' | '-createdAt' | undefined;
+  sort?: UserOrder | undefined;
 }
 
-/** The people of this tenant: who is at home in it and who is its member, by the time they were made. */
-export async function pageOfUsers({ db }: UserQueryDeps, scope: Scope, page: PageRequest, search: UserSearch): Promise<Page<UserRow>> {
+/** What cannot be one of ours is nobody's. */
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+
+/** The people of this tenant: who is at home in it and who is its member; a search by name, else by the time they were made, unless told. */
+export async function pageOfUsers(
+  { db, roles }: UserQueryDeps & { roles: Pick<RoleBooks, 'of'> },
+  scope: Scope,
+  page: PageRequest,
+  search: UserSearch,
+): Promise<Page<UserRow>> {
+  const order = search.sort ?? (search.q === undefined ? 'createdAt' : 'name');
   const filter = {
-    // What cannot be a name of ours is nobody's.
     emailKey: search.email === undefined ? undefined : (emailKey(search.email) ?? ''),
     usernameKey: search.username === undefined ? undefined : (usernameKey(search.username) ?? ''),
+    phone: search.phone === undefined ? undefined : (phoneNumber(search.phone) ?? ''),
+    platform: scope.platform,
     status: search.status,
-    beginning: search.q === undefined ? undefined : beginningOf(search.q.normalize('NFC')),
-    newestFirst: search.sort === '-createdAt',
+    roleId: await roleOf(roles, scope, search),
+    groupId: search.groupId,
+    beginning: search.q?.normalize('NFKC').toLowerCase(),
   };
-  const [position, id] = readCursor(page.cursor) ?? [];
-  const after = position !== undefined && id !== undefined && isPosition(position) && isId(id) ? ([position, id] as const) : undefined;
-  if (page.cursor !== undefined && !after) throw invalidInput([{ pointer: '/cursor', message: 'is not a cursor of this list' }]);
-  const rows = await db.transaction((sql) => listUsers(sql, scope.tenantId, filter, page.limit + 1, after), { tenantId: scope.tenantId });
+  const after = positionOf(page.cursor, order);
+  const rows = await db.transaction((sql) => listUsers(sql, scope.tenantId, filter, order, page.limit + 1, after), {
+    tenantId: scope.tenantId,
+  });
   return pageOf(
     rows,
     page.limit,
-    (row) => [row.position, row.id],
+    (row) => [order, row.position ?? '', row.id],
     (row) => row,
   );
 }
 
-function beginningOf(text: string): { key: string; spellings: string[] } {
-  const key = text.toLowerCase();
-  const [first = '', ...rest] = key;
-  return { key, spellings: [text, `${first.toUpperCase()}${rest.join('')}`] };
+async function roleOf(roles: Pick<RoleBooks, 'of'>, scope: Scope, { roleId, roleName }: UserSearch): Promise<string | undefined> {
+  if (roleName === undefined) return roleId;
+  const named = (await roles.of(scope.tenantId)).roles.find(({ name }) => name === roleName)?.id ?? NOBODY;
+  return roleId === undefined || roleId === named ? named : NOBODY;
 }
 
-const isPosition = (text: string): boolean =>
-  text.length < 40 && !Number.isNaN(Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')));
+function positionOf(cursor: string | undefined, order: UserOrder): readonly [string, string] | undefined {
+  if (cursor === undefined) return undefined;
+  const [of, position = '', id = '', ...rest] = readCursor(cursor) ?? [];
+  if (of !== order || !isId(id) || !isStorable(position) || rest.length > 0)
+    throw invalidInput([{ pointer: '/cursor', message: 'is not a cursor of this list' }]);
+  return [position, id];
+}

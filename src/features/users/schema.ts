@@ -1,5 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox';
+import type { Scope } from '../../core/scope.ts';
 import { PAGE_QUERY, pageSchema } from '../../http/paging.ts';
+import { ID } from '../../http/route.ts';
+import type { OpenInvitation } from './commands.ts';
+import { isHome } from './home.ts';
 import type { UserRow } from './store.ts';
 
 const orNull = <S extends ReturnType<typeof Type.String>>(schema: S) => Type.Union([schema, Type.Null()]);
@@ -32,9 +36,22 @@ const ATTRIBUTES_PATCH = Type.Record(Type.String({ pattern: ATTRIBUTE_NAME }), T
   additionalProperties: false,
 });
 
+export const VERIFICATION = Type.Object(
+  {
+    level: Type.String({ pattern: '^[a-z0-9][a-z0-9_.-]{0,31}$' }),
+    method: Type.String({ pattern: '^[a-z0-9][a-z0-9_.-]{0,31}$' }),
+    verifiedAt: INSTANT,
+  },
+  { description: 'How the identity of the person was proven, by whom the home tenant or the platform trusts (KYC)' },
+);
+
+/** What other tenants than the home see is decided sparingly; kept in one place for the document. */
+export const SEEN_BY_OTHERS =
+  'A tenant in which the person is a member but not at home sees their id, user name, e-mail address, names, status, verification and its own attributes; not the phone number, language, time of the last sign-in or home tenant.';
+
 export const USER = Type.Object({
   id: Type.String(),
-  homeTenantId: Type.String(),
+  homeTenantId: orNull(Type.String({ description: 'Null where another tenant asks' })),
   username: orNull(Type.String()),
   email: orNull(Type.String()),
   emailVerified: Type.Boolean(),
@@ -44,6 +61,7 @@ export const USER = Type.Object({
   familyName: orNull(Type.String()),
   locale: orNull(Type.String()),
   status: STATUS,
+  verification: Type.Union([VERIFICATION, Type.Null()]),
   attributes: ATTRIBUTES,
   createdAt: INSTANT,
   updatedAt: INSTANT,
@@ -64,7 +82,31 @@ export const NEW_USER = Type.Object({
   familyName: Type.Optional(NAME),
   locale: Type.Optional(LOCALE),
   status: Type.Optional(STATUS),
+  verification: Type.Optional(VERIFICATION),
   attributes: Type.Optional(ATTRIBUTES),
+  roles: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
+      maxItems: 20,
+      uniqueItems: true,
+      description: 'Names or ids of roles of the tenant, with no more rights than whoever grants them has',
+    }),
+  ),
+});
+
+/** The answer where an address outside the verified domains is invited. */
+export const INVITED = Type.Object({
+  id: Type.String({ description: 'Of the invitation' }),
+  email: Type.String(),
+  roles: Type.Array(Type.String()),
+  status: Type.Literal('invited'),
+  expiresAt: INSTANT,
+});
+export const invitedView = ({ id, email, roles, expiresAt }: OpenInvitation): Static<typeof INVITED> => ({
+  id,
+  email,
+  roles: [...roles],
+  status: 'invited',
+  expiresAt: expiresAt.toISOString(),
 });
 
 const CHANGES = {
@@ -79,6 +121,7 @@ const CHANGES = {
   familyName: Type.Optional(orNull(NAME)),
   locale: Type.Optional(orNull(LOCALE)),
   status: Type.Optional(STATUS),
+  verification: Type.Optional(Type.Union([VERIFICATION, Type.Null()])),
 };
 
 /** PUT changes the fields that are named, null clears; `attributes` is replaced as a whole. */
@@ -90,9 +133,19 @@ export const USER_QUERY = Type.Object({
   ...PAGE_QUERY,
   email: Type.Optional(Type.String({ maxLength: 254 })),
   username: Type.Optional(Type.String({ maxLength: 64 })),
+  phone: Type.Optional(Type.String({ maxLength: 40, description: 'Finds people at home in the tenant' })),
   status: Type.Optional(STATUS),
-  q: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'What a user name, address or name begins with' })),
-  sort: Type.Optional(Type.Union([Type.Literal('createdAt'), Type.Literal('-createdAt')], { default: 'createdAt' })),
+  roleName: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 100, description: 'Who has this role, given to them or to a group of theirs' }),
+  ),
+  roleId: Type.Optional(ID),
+  groupId: Type.Optional(ID),
+  q: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'What a user name, address, number or name begins with' })),
+  sort: Type.Optional(
+    Type.Union([Type.Literal('createdAt'), Type.Literal('-createdAt'), Type.Literal('name')], {
+      description: '`createdAt` where nothing is said; `name` where `q` is given: each person once, by the first of their names',
+    }),
+  ),
 });
 export const USER_PAGE = pageSchema(USER);
 
@@ -118,31 +171,40 @@ export const PROFILE_PUT = ME_PATCH;
 export const SETTINGS = ATTRIBUTES;
 export const SETTINGS_PUT = ATTRIBUTES_PATCH;
 
-export const profileView = (row: UserRow): Static<typeof PROFILE> => ({
+export const profileView = (row: UserRow, home = true): Static<typeof PROFILE> => ({
   givenName: row.given_name,
   familyName: row.family_name,
-  locale: row.locale,
+  locale: home ? row.locale : null,
 });
 
-export const userView = (row: UserRow): UserView => ({
+/** The person as whoever acts in `scope` may see them. */
+export function userView(scope: Pick<Scope, 'tenantId' | 'platform'>, row: UserRow): UserView {
+  const home = isHome(scope, row);
+  return {
+    ...seenByAll(row),
+    homeTenantId: home ? row.home_tenant_id : null,
+    phone: home ? row.phone : null,
+    phoneVerified: home && row.phone_verified_at !== null,
+    locale: home ? row.locale : null,
+    lastLoginAt: home ? (row.last_login_at?.toISOString() ?? null) : null,
+  };
+}
+
+const seenByAll = (row: UserRow) => ({
   id: row.id,
-  homeTenantId: row.home_tenant_id,
   username: row.username,
   email: row.email,
   emailVerified: row.email_verified_at !== null,
-  phone: row.phone,
-  phoneVerified: row.phone_verified_at !== null,
   givenName: row.given_name,
   familyName: row.family_name,
-  locale: row.locale,
   status: row.status,
+  verification: row.verification,
   attributes: row.attributes,
   createdAt: row.created_at.toISOString(),
   updatedAt: row.updated_at.toISOString(),
-  lastLoginAt: row.last_login_at?.toISOString() ?? null,
 });
 
 export const meView = (row: UserRow): Static<typeof ME> => {
-  const { homeTenantId: _home, status: _status, attributes: _attributes, lastLoginAt: _last, ...own } = userView(row);
-  return own;
+  const { status: _status, verification: _verification, attributes: _attributes, ...own } = seenByAll(row);
+  return { ...own, phone: row.phone, phoneVerified: row.phone_verified_at !== null, locale: row.locale };
 };

@@ -2,6 +2,13 @@ import type { Sql } from '../../infra/postgres.ts';
 
 export type AttributeValue = string | number | boolean | (string | number | boolean)[];
 
+/** How sure anybody is that the person is who they say, as the home tenant or the platform found out. */
+export interface Verification {
+  level: string;
+  method: string;
+  verifiedAt: string;
+}
+
 export interface UserRow {
   id: string;
   home_tenant_id: string;
@@ -16,23 +23,30 @@ export interface UserRow {
   family_name: string | null;
   locale: string | null;
   status: 'active' | 'disabled';
+  verification: Verification | null;
   /** What the tenant that asks keeps of the person. */
   attributes: Record<string, AttributeValue>;
   settings: Record<string, AttributeValue>;
   terms_version: string | null;
   version: number;
+  /** Of what the tenant keeps; absent where a person was not looked up by a tenant. */
+  member_version?: number;
   created_at: Date;
   updated_at: Date;
   last_login_at: Date | null;
 }
 
-export type UserColumns = Omit<UserRow, 'version' | 'created_at' | 'updated_at' | 'last_login_at' | 'settings' | 'terms_version'>;
+export type UserColumns = Omit<
+  UserRow,
+  'version' | 'member_version' | 'created_at' | 'updated_at' | 'last_login_at' | 'settings' | 'terms_version'
+>;
 
 /** What of a row can be changed. */
 export type UserChanges = Partial<UserColumns & Pick<UserRow, 'settings'>>;
 
-const columnsOf = ({ attributes: _attributes, settings, ...columns }: UserChanges): Record<string, unknown> => ({
+const columnsOf = ({ attributes: _attributes, settings, verification, ...columns }: UserChanges): Record<string, unknown> => ({
   ...columns,
+  ...(verification === undefined ? {} : { verification: verification && JSON.stringify(verification) }),
   ...(settings === undefined ? {} : { settings: JSON.stringify(settings) }),
 });
 
@@ -43,86 +57,51 @@ export async function insertUser(sql: Sql, columns: UserColumns): Promise<UserRo
   const [row] = await sql('users').insert(columnsOf(columns)).returning<Omit<UserRow, 'attributes'>[]>('*');
   const { attributes } = columns;
   if (Object.keys(attributes).length > 0) await sql.raw(SET_ATTRIBUTES, [JSON.stringify(attributes), columns.home_tenant_id, columns.id]);
-  return { ...row!, attributes };
+  return { ...row!, attributes, member_version: Object.keys(attributes).length > 0 ? 2 : 1 };
 }
 
-/** Changes the columns that are named, the attributes as the tenant's, and raises the version. Throws SQLSTATE 23505 where a name is taken. */
+/** Changes the columns that are named, the attributes as the tenant's, and raises the version of either. Throws SQLSTATE 23505 where a name is taken. */
 export async function updateUser(sql: Sql, tenantId: string, before: UserRow, columns: UserChanges): Promise<UserRow> {
-  const { attributes = before.attributes } = columns;
-  const [row] = await sql('users')
-    .where({ id: before.id })
-    .update({ ...columnsOf(columns), version: sql.raw('version + 1'), updated_at: sql.raw('clock_timestamp()') })
-    .returning<Omit<UserRow, 'attributes'>[]>('*');
-  if (columns.attributes !== undefined) await sql.raw(SET_ATTRIBUTES, [JSON.stringify(attributes), tenantId, before.id]);
-  return { ...row!, attributes };
+  let after = before;
+  const own = columnsOf(columns);
+  if (Object.keys(own).length > 0) {
+    const [row] = await sql('users')
+      .where({ id: before.id })
+      .update({ ...own, version: sql.raw('version + 1'), updated_at: sql.raw('clock_timestamp()') })
+      .returning<Omit<UserRow, 'attributes'>[]>('*');
+    after = { ...before, ...row! };
+  }
+  if (columns.attributes === undefined) return after;
+  await sql.raw(SET_ATTRIBUTES, [JSON.stringify(columns.attributes), tenantId, before.id]);
+  return { ...after, attributes: columns.attributes, member_version: (before.member_version ?? 0) + 1 };
 }
 
 export async function deleteUser(sql: Sql, id: string): Promise<void> {
   await sql('users').where({ id }).delete();
 }
 
+export const SHOWN = 'u.*, m.attributes, m.version as member_version';
+
 // A person whom this tenant sees is its member; everybody is one of their home tenant.
 const SEEN = 'from users u join memberships m on m.tenant_id = ? and m.user_id = u.id';
 
 export async function findUser(sql: Sql, tenantId: string, id: string, lock = false): Promise<UserRow | undefined> {
-  const { rows } = await sql.raw<{ rows: UserRow[] }>(`select u.*, m.attributes ${SEEN} where u.id = ?${lock ? ' for update of u' : ''}`, [
+  const { rows } = await sql.raw<{ rows: UserRow[] }>(`select ${SHOWN} ${SEEN} where u.id = ?${lock ? ' for update of u' : ''}`, [
     tenantId,
     id,
   ]);
   return rows[0];
 }
 
-export interface UserFilter {
-  emailKey?: string | undefined;
-  usernameKey?: string | undefined;
-  status?: 'active' | 'disabled' | undefined;
-  /** What a user name, address or name begins with: `key` in lower case, and as it may be written. */
-  beginning?: { key: string; spellings: readonly string[] } | undefined;
-  newestFirst: boolean;
+/** Ends the membership in the tenant `of`, looking into that tenant for the length of one statement. Answers whether there was one. */
+export async function deleteMembership(sql: Sql, tenantId: string, of: string, userId: string): Promise<boolean> {
+  if (of !== tenantId) await actIn(sql, of);
+  const gone = await sql('memberships').where({ tenant_id: of, user_id: userId }).delete();
+  if (of !== tenantId) await actIn(sql, tenantId);
+  return gone > 0;
 }
 
-export interface ListedUser extends UserRow {
-  /** `created_at` with its microseconds. */
-  position: string;
-}
-
-export async function listUsers(
-  sql: Sql,
-  tenantId: string,
-  filter: UserFilter,
-  limit: number,
-  after?: readonly [position: string, id: string],
-): Promise<ListedUser[]> {
-  const query = sql('users as u')
-    .join('memberships as m', 'm.user_id', 'u.id')
-    .select<ListedUser[]>('u.*', 'm.attributes', sql.raw('u.created_at::text as position'))
-    .where('m.tenant_id', tenantId);
-  if (filter.emailKey !== undefined) query.where('u.email_key', filter.emailKey);
-  if (filter.usernameKey !== undefined) query.where('u.username_key', filter.usernameKey);
-  if (filter.status !== undefined) query.where('u.status', filter.status);
-  if (filter.beginning !== undefined) {
-    const { key, spellings } = filter.beginning;
-    // The database folds the case of ASCII only (locale C), so names are also tried as they may have been written.
-    query.whereRaw(
-      `(starts_with(u.username_key, ?) or starts_with(u.email_key, ?) or starts_with(lower(u.given_name), ?) or starts_with(lower(u.family_name), ?)
-        or exists (select from unnest(?::text[]) as s(start) where starts_with(u.given_name, s.start) or starts_with(u.family_name, s.start)))`,
-      [key, key, key, key, [...spellings]],
-    );
-  }
-  const order = filter.newestFirst ? 'desc' : 'asc';
-  if (after) query.whereRaw(`(u.created_at, u.id) ${filter.newestFirst ? '<' : '>'} (?::timestamptz, ?::uuid)`, [...after]);
-  return query
-    .orderBy([
-      { column: 'u.created_at', order },
-      { column: 'u.id', order },
-    ])
-    .limit(limit);
-}
-
-/** Answers whether there was one. */
-export async function deleteMembership(sql: Sql, tenantId: string, userId: string): Promise<boolean> {
-  return (await sql('memberships').where({ tenant_id: tenantId, user_id: userId }).delete()) > 0;
-}
+const actIn = (sql: Sql, tenantId: string): Promise<unknown> => sql.raw(`select set_config('app.tenant_id', ?, true)`, [tenantId]);
 
 export interface Membership {
   tenant_id: string;
@@ -144,13 +123,13 @@ export async function membershipsOf(sql: Sql, userId: string): Promise<Membershi
  */
 export async function hasOtherOwner(sql: Sql, tenantId: string, of: string, userId: string): Promise<boolean> {
   await sql.raw('select id from tenants where id = ? for no key update', [of]);
-  await sql.raw(`select set_config('app.tenant_id', ?, true)`, [of]);
+  await actIn(sql, of);
   const { rows } = await sql.raw<{ rows: { found: boolean }[] }>(
     `select exists (select from role_assignments a join roles r on r.tenant_id = a.tenant_id and r.id = a.role_id join users u on u.id = a.user_id
        where a.tenant_id = ? and r.built_in = 'owner' and u.status = 'active' and u.id <> ?) as found`,
     [of, userId],
   );
-  await sql.raw(`select set_config('app.tenant_id', ?, true)`, [tenantId]);
+  await actIn(sql, tenantId);
   return rows[0]?.found === true;
 }
 
