@@ -2,7 +2,7 @@ import { pageRequest } from '../../http/paging.ts';
 import { ID_PARAMS, type Route, route } from '../../http/route.ts';
 import { type AssignDeps, assignRole, revokeRole } from './assignments.ts';
 import { type DecisionDeps, decideByRoles } from './decide.ts';
-import { assignmentsOfRole, getRole, pageOfPermissions, type RoleQueryDeps, rolesOfUser } from './queries.ts';
+import { assignmentsOfRole, getRole, pageOfPermissions, type RoleQueryDeps, rolesOfGroup, rolesOfUser } from './queries.ts';
 import {
   ASSIGN,
   ASSIGNED,
@@ -66,6 +66,15 @@ export function assignmentRoutes(deps: AssignDeps & RoleQueryDeps & DecisionDeps
       query: ASSIGNMENT_QUERY,
       reply: ROLES_OF_USER,
       handle: (scope, { params, query }) => rolesOfUser(deps, scope, params.id, pageRequest(query)),
+    }),
+    route('GET /api/groups/{id}/roles', {
+      summary: 'See the roles that a group gives',
+      tag,
+      access: 'roles.read',
+      params: ID_PARAMS,
+      query: ASSIGNMENT_QUERY,
+      reply: ASSIGNMENT_PAGE,
+      handle: (scope, { params, query }) => rolesOfGroup(deps, scope, params.id, pageRequest(query)),
     }),
     route('GET /api/permissions', {
       summary: 'List the permissions that roles may carry',

@@ -138,3 +138,16 @@ export async function roleNamesOf(sql: Sql, tenantId: string, userId: string): P
   const { rows } = await sql.raw<{ rows: { names: string[] }[] }>('select role_names_of(?, ?) as names', [userId, tenantId]);
   return rows[0]?.names ?? [];
 }
+
+export const isGroup = async (sql: Sql, tenantId: string, groupId: string): Promise<boolean> =>
+  (await sql('groups').select('id').where({ tenant_id: tenantId, id: groupId }).first()) !== undefined;
+
+/** The names of the roles that a group gives now, for everything or for one thing. */
+export async function roleNamesOfGroup(sql: Sql, tenantId: string, groupId: string): Promise<string[]> {
+  const { rows } = await sql.raw<{ rows: { name: string }[] }>(
+    `select distinct r.name from role_assignments a join roles r on r.tenant_id = a.tenant_id and r.id = a.role_id
+     where a.tenant_id = ? and a.group_id = ? and (a.expires_at is null or a.expires_at > clock_timestamp())`,
+    [tenantId, groupId],
+  );
+  return rows.map(({ name }) => name);
+}

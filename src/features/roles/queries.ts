@@ -3,7 +3,7 @@ import { isId } from '../../core/ids.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, readCursor, readPosition } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Database, Sql } from '../../infra/postgres.ts';
-import { type AssignmentFilter, isMember, listAssignments, roleNamesOf } from './assignments-store.ts';
+import { type AssignmentFilter, isGroup, isMember, listAssignments, roleNamesOf, roleNamesOfGroup } from './assignments-store.ts';
 import { bookOf } from './book.ts';
 import { entryOf, MANAGEMENT_ENTRIES } from './catalogue.ts';
 import type { RoleInBook } from './commands.ts';
@@ -80,6 +80,22 @@ export const assignmentsOfRole = ({ db }: RoleQueryDeps, scope: Scope, roleId: s
     },
     { tenantId: scope.tenantId },
   );
+
+/** Which roles a group gives. Throws 404, 422. */
+export const rolesOfGroup = ({ db }: RoleQueryDeps, scope: Scope, groupId: string, page: PageRequest): Promise<Page<AssignmentView>> =>
+  db.transaction(
+    async (sql) => {
+      if (!(await isGroup(sql, scope.tenantId, groupId))) throw notFound('group');
+      return pageOfAssignments(sql, scope.tenantId, { groupId }, page);
+    },
+    { tenantId: scope.tenantId },
+  );
+
+/** What the roles of a group allow, for anything at all, within the transaction of whoever asks; inherited permissions included. */
+export async function permissionsOfGroup(sql: Sql, tenantId: string, groupId: string): Promise<ReadonlySet<string>> {
+  const names = await roleNamesOfGroup(sql, tenantId, groupId);
+  return names.length === 0 ? new Set() : bookOf(await rolesOf(sql, tenantId)).permissionsOf(names);
+}
 
 /** What a member has of roles, and what it comes to. Throws 404 `user.not_found`. */
 export const rolesOfUser = ({ db }: RoleQueryDeps, scope: Scope, userId: string, page: PageRequest) =>
