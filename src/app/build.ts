@@ -4,6 +4,7 @@ import { accountRoutes } from '../account/routes.ts';
 import { ACCOUNT_VIEWS } from '../account/views/pages.ts';
 import type { Config } from '../config.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
+import { currentRequest } from '../core/scope.ts';
 import { createDemo } from '../demo/demo.ts';
 import { createApiKeyUses } from '../features/api-keys/uses.ts';
 import { createAudit } from '../features/audit/record.ts';
@@ -191,6 +192,8 @@ export async function buildApp(config: Config, options: AppOptions) {
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
+    const tenantHere = (): string => issuers.find(({ url }) => url === currentRequest.getStore()?.issuer)?.tenantId ?? rootTenantId;
+    const ownTenant = (): string | undefined => [tenantHere()].find((id) => id !== rootTenantId);
     const interactions = createInteractions({ providerOf: protocol.providerNow, db, audit: audit.audit, clock });
     const published = [...routes, ...healthRoutes(health)];
     const own = createOwnApp(
@@ -207,9 +210,10 @@ export async function buildApp(config: Config, options: AppOptions) {
             roles,
             keys,
             failures: protocol.failures,
+            ownTenant,
           }),
           audit: audit.audit,
-          defaultTenantId: rootTenantId,
+          defaultTenantId: tenantHere,
           admit: createAdmit({ tenants }),
           tenantExists: async (id) => (await tenants.find(id))?.status === 'active',
           idempotency: createIdempotencyKeys({ db, box }),
@@ -235,7 +239,7 @@ export async function buildApp(config: Config, options: AppOptions) {
           sessions,
           view,
           csrf,
-          browserSession: (ctx) => browserSession(protocol.providerNow(), ctx),
+          browserSession: (ctx) => browserSession(protocol.providerNow(), ctx, { accounts: protocol.accounts, ownTenant: ownTenant() }),
           async clientOf(clientId) {
             const client = await protocol.clients.find(clientId);
             return (

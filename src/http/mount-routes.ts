@@ -25,7 +25,7 @@ export interface RouteDeps {
   /** Refusals are kept; throws 503 where they cannot be. */
   audit: { append(scope: Scope, event: AuditEvent): Promise<void> };
   /** The tenant of who is unknown: the issuer's. */
-  defaultTenantId: string;
+  defaultTenantId: string | (() => string);
   /** Whether a platform administrator may act in the tenant that `X-Tenant-Id` names. */
   tenantExists(id: string): Promise<boolean>;
   /** Throws where nobody may act in the tenant from where the request comes: 403, kept as a refusal. Called once the tenant is known. */
@@ -120,7 +120,8 @@ async function run(ctx: Context, target: Mounted, params: Record<string, string>
 
 /** Who calls. A bad token is refused, and the refusal kept, so that it has to be limited too. */
 async function identify(ctx: Context, route: Route, deps: RouteDeps): Promise<Scope> {
-  const nobody = anonymousScope(deps.defaultTenantId);
+  const { defaultTenantId: ofIssuer } = deps;
+  const nobody = anonymousScope(typeof ofIssuer === 'string' ? ofIssuer : ofIssuer());
   const { access } = route.spec;
   if (access === 'public') return nobody;
   let scope: Scope | undefined;

@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Note } from '../core/messages/catalogue.ts';
 import type { Scope } from '../core/scope.ts';
-import type { AuditLog, Transact } from '../features/audit/index.ts';
+import type { AuditLog, Transact, Work } from '../features/audit/index.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import type { Limits } from '../infra/limits.ts';
@@ -30,6 +30,8 @@ export interface FlowDeps {
   codes: Codes;
   methods: readonly LoginMethod[];
   queueMail: QueueMail;
+  /** Called in the transaction that makes somebody's account by registration, whose scope is the tenant they registered at. */
+  onRegistered?: ((work: Work, person: { id: string; tenantId: string }) => Promise<void>) | undefined;
   /** Ends the person's sessions and the grants and tokens that hang on them, in that transaction; `exceptSession` is the id of one that goes on. */
   endAccess(userId: string, sql: Sql, options?: { exceptSession?: string | undefined }): Promise<unknown>;
 }

@@ -105,6 +105,7 @@ export async function finishRegistration(deps: FlowDeps, at: Position, code: str
     if (!(await addPerson(work.sql, person))) return false;
     await setPassword(deps, work, { userId, hash: data.passwordHash, reason: 'registered' });
     if (!(await saveJourney(work.sql, next, at.row))) throw stepInvalid();
+    await deps.onRegistered?.(work, { id: userId, tenantId: at.scope.tenantId });
     work.record({ type: 'user.registered', outcome: 'success', target: { type: 'user', id: userId }, personId: userId });
     return true;
   });

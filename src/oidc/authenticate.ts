@@ -20,6 +20,8 @@ export interface AuthenticateDeps extends ProofDeps {
   /** What roles may do in a tenant. */
   roles: Pick<RoleBooks, 'of'>;
   keys: Pick<ApiKeyDoor, 'authenticate'>;
+  /** The tenant whose own issuer the request came to; undefined at the installation's. */
+  ownTenant?(): string | undefined;
   /** Of wrong keys, shared with wrong client secrets. */
   failures: FailureLimits;
 }
@@ -31,18 +33,27 @@ export interface AuthenticateDeps extends ProofDeps {
  */
 export function createAuthenticate(deps: AuthenticateDeps): (ctx: Context) => Promise<Scope | undefined> {
   return async (ctx) => {
-    const header = ctx.get('authorization');
-    const [, scheme = '', token = ''] = /^(Bearer|DPoP) +([A-Za-z0-9._~+/=-]+)$/i.exec(header) ?? [];
-    if (header === '' || /^Basic /i.test(header)) return undefined;
-    if (looksLikeApiKey(token) && scheme.toLowerCase() === 'bearer') return byKey(deps, token);
-    const issuer = currentRequest.getStore()?.issuer || deps.baseIssuer;
-    const claims = token === '' ? undefined : await deps.tokens.verifyAccessToken(token, { issuer, audience: apiOf(issuer) });
-    if (!claims) throw refused();
-    await checkBinding(deps, ctx, { issuer, claims, scheme: scheme.toLowerCase(), token });
-    const state = await deps.tokens.findState(claims);
-    if (!state?.client) throw refused();
-    return scopeOf(deps, claims, state);
+    const scope = await whoCalls(deps, ctx);
+    const own = deps.ownTenant?.();
+    if (own === undefined || !scope) return scope;
+    // Nothing of another tenant is to be had at a tenant's own host, and nobody runs the installation from there.
+    if (scope.tenantId !== own) throw refused();
+    return { ...scope, platform: false };
   };
+}
+
+async function whoCalls(deps: AuthenticateDeps, ctx: Context): Promise<Scope | undefined> {
+  const header = ctx.get('authorization');
+  const [, scheme = '', token = ''] = /^(Bearer|DPoP) +([A-Za-z0-9._~+/=-]+)$/i.exec(header) ?? [];
+  if (header === '' || /^Basic /i.test(header)) return undefined;
+  if (looksLikeApiKey(token) && scheme.toLowerCase() === 'bearer') return byKey(deps, token);
+  const issuer = currentRequest.getStore()?.issuer || deps.baseIssuer;
+  const claims = token === '' ? undefined : await deps.tokens.verifyAccessToken(token, { issuer, audience: apiOf(issuer) });
+  if (!claims) throw refused();
+  await checkBinding(deps, ctx, { issuer, claims, scheme: scheme.toLowerCase(), token });
+  const state = await deps.tokens.findState(claims);
+  if (!state?.client) throw refused();
+  return scopeOf(deps, claims, state);
 }
 
 /** Whoever guesses waits like whoever guesses client secrets. */

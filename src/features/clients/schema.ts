@@ -80,6 +80,14 @@ const OURS = {
   allowed_origins: Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { maxItems: 100, uniqueItems: true, description: 'For CORS' }),
   require_pkce: Type.Boolean({ description: 'Only a confidential client that sends a nonce may do without' }),
   default_resource: Type.String({ minLength: 1, maxLength: 512, description: 'The API for which tokens are where none is named' }),
+  id_token_claims: Type.Array(
+    Type.Union(['tenant_id', 'tenant_name', 'roles', 'groups', 'entitlements', 'attributes'].map((claim) => Type.Literal(claim))),
+    {
+      uniqueItems: true,
+      description:
+        'Claims that its ID tokens always have, whatever scopes are asked for; entitlements and attributes are those for the API of the access token beside it',
+    },
+  ),
 };
 
 const CLIENT_ID = Type.String({ pattern: '^[A-Za-z0-9_.~-]{3,64}$' });
@@ -106,6 +114,7 @@ export const CLIENT = Type.Object({
   ...Type.Partial(Type.Object(STANDARD)).properties,
   ...Type.Required(Type.Object(OURS)).properties,
   default_resource: Type.Optional(OURS.default_resource),
+  id_token_claims: Type.Optional(OURS.id_token_claims),
   secrets: Type.Array(SECRET_VIEW),
   created_at: Type.String({ format: 'date-time' }),
   updated_at: Type.String({ format: 'date-time' }),
