@@ -15,6 +15,7 @@ import { setImportedPassword, setPassword } from '../features/credentials/comman
 import type { Passwords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { resourceRoutes } from '../features/resources/routes.ts';
+import { bookOf } from '../features/roles/book.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
 import { endAccess, type SessionCommandDeps } from '../features/sessions/commands.ts';
 import { personRoutes } from '../features/sessions/person-routes.ts';
@@ -24,6 +25,7 @@ import { signingKeyRoutes } from '../features/signing-keys/routes.ts';
 import type { TenantDeps } from '../features/tenants/commands.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
 import { ipRuleRoutes } from '../features/tenants/ip-rules-routes.ts';
+import { memberRoutes } from '../features/tenants/members-routes.ts';
 import { tenantRoutes } from '../features/tenants/routes.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
 import type { AccessDeps } from '../features/users/access.ts';
@@ -81,9 +83,7 @@ export function createApi({
     reads,
     openPersonal,
     tenants,
-    async invite() {
-      throw unavailable();
-    },
+    invite: invitations.inviteOrFind,
     clock,
     transact,
     forget,
@@ -134,6 +134,7 @@ export function createApi({
   const routes: Route[] = [
     ...tenantRoutes(tenantDeps),
     ...ipRuleRoutes(tenantDeps),
+    ...memberRoutes({ ...tenantDeps, bookOf }),
     ...rightsRoutes({ db, clock, transact, roles, tenants, rootTenantId: protocol.rootTenantId }),
     ...invitations.routes,
     ...userRoutes(users),

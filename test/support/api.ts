@@ -25,6 +25,8 @@ export interface Caller {
   actor?: Actor;
   permissions?: Iterable<string>;
   platform?: boolean;
+  /** Holds the owner's role. */
+  owner?: boolean;
 }
 
 /** Parsed JSON to be read member by member; what is not there is undefined. */
@@ -143,13 +145,14 @@ export async function startApi(routesOf: (parts: Parts) => readonly Route[] | Pr
   };
 }
 
-function scopeOf({ tenantId, actor, permissions, platform }: Caller, rootTenantId: string): Scope {
+function scopeOf({ tenantId, actor, permissions, platform, owner }: Caller, rootTenantId: string): Scope {
   return {
     tenantId,
     actor: actor ?? { type: 'client', id: 'test-client' },
     request: currentRequest.getStore()!,
     permissions: new Set(permissions ?? ALL_PERMISSIONS),
     platform: platform ?? tenantId === rootTenantId,
+    owner,
   };
 }
 
