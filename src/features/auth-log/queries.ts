@@ -75,7 +75,7 @@ export async function aggregateFailed(
   const from = first ?? addSeconds(to, -A_DAY);
   if (to.getTime() - from.getTime() > MOST_DAYS * A_DAY * 1000)
     throw invalidInput([{ pointer: '/from', message: `must be within ${MOST_DAYS} days before the end` }]);
-  const groups = await inTenant(deps, scope, (sql) => groupFailed(sql, scope.tenantId, { userId, addressHashes, from, to }, by));
+  const groups = await inTenant(deps, scope, (sql) => groupFailed(sql, scope.tenantId, { userId, addressHashes, from, to: last }, by));
   const keyOf = async (group: Group): Promise<string | null> =>
     by !== 'address' ? group.key : group.id === null ? null : ((await deps.openPersonal({ ...group, id: group.id })).address ?? null);
   return {

@@ -65,7 +65,7 @@ export async function listAuthEvents(
     `(select ${SHOWN} from audit_events where tenant_id = ? and ${type}${common.text} ${IN_ORDER} limit ?)`;
   const text = types.map((type) => branch(type.text)).join(' union all ');
   const values = types.flatMap(({ values: type }) => [tenantId, ...type, ...common.values, limit]);
-  return rowsOf(sql, `${text} ${IN_ORDER} limit ?`, [...values, limit]);
+  return rowsOf(sql, `select * from (${text}) as found ${IN_ORDER} limit ?`, [...values, limit]);
 }
 
 function typesOf({ type, source }: AuthFilter): Clause[] {
