@@ -2,6 +2,7 @@ import { findPassword } from '../features/credentials/store.ts';
 import { listGrants, listSessions, type SessionQueryDeps } from '../features/sessions/queries.ts';
 import type { Person } from '../login/people-store.ts';
 import type { BrowserSession } from '../oidc/sessions.ts';
+import { organizationsOf } from './organizations.ts';
 import { findAgreements } from './store.ts';
 import type { AccountPage, AppRow } from './views/pages.ts';
 
@@ -20,10 +21,11 @@ export async function accountOverview(
   person: Person,
   session: BrowserSession,
 ): Promise<Omit<AccountPage, 'locale' | 'csrf' | 'signOutUrl'>> {
-  const [sessions, apps, password] = await Promise.all([
+  const [sessions, apps, password, organizations] = await Promise.all([
     listSessions(deps.sessions, person.id),
     appsOf(deps, person.id),
     findPassword(deps.sessions.db, person.id),
+    organizationsOf(deps.sessions.db, person),
   ]);
   return {
     person: { name: nameOf(person), email: person.email, username: person.username },
@@ -37,6 +39,7 @@ export async function accountOverview(
       current: id === session.id,
     })),
     apps,
+    ...organizations,
   };
 }
 

@@ -1,38 +1,20 @@
 /** `/account`: a person's own page, for whoever is signed in in this browser. */
-import { randomBytes } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
-import { pickLocale } from '../core/messages/catalogue.ts';
-import { currentRequest, type Scope } from '../core/scope.ts';
-import { endSessions, type SessionCommandDeps, withdrawGrants } from '../features/sessions/commands.ts';
-import { listSessions, type SessionQueryDeps } from '../features/sessions/queries.ts';
-import type { Csrf } from '../http/csrf.ts';
+import { endSessions, withdrawGrants } from '../features/sessions/commands.ts';
+import { listSessions } from '../features/sessions/queries.ts';
 import { pageRouter, servePages } from '../http/page-router.ts';
 import type { PageBase } from '../http/pages.ts';
-import { readForm } from '../http/read-body.ts';
-import { showCommonPage, type View } from '../http/view.ts';
-import { checkForm } from '../login/flow.ts';
-import { findPerson, type Person } from '../login/people-store.ts';
-import type { BrowserSession } from '../oidc/sessions.ts';
-import { ACCOUNT_CLIENT_ID, accountOverview, nameOf, type OverviewDeps } from './overview.ts';
-import { type AccountFlow, changeOwnPassword } from './password.ts';
+import { showCommonPage } from '../http/view.ts';
+import { keptInvitation } from './invitation-cookie.ts';
+import { continueInvitation, decideOnInvitation, invitationPage } from './invitations.ts';
+import { decideOnInvited, leave, leavePage } from './organizations.ts';
+import { accountOverview, nameOf } from './overview.ts';
+import { changeOwnPassword } from './password.ts';
 import { showAccountPage } from './views/pages.ts';
+import { type AccountRoutesDeps, arrive, readPosted, requestFacts, seeOther, startSignIn, type Visit } from './visit.ts';
 
 export { ACCOUNT_CLIENT_ID } from './overview.ts';
-
-export interface AccountRoutesDeps extends AccountFlow, OverviewDeps {
-  sessions: SessionQueryDeps & SessionCommandDeps;
-  browserSession(ctx: Context): Promise<BrowserSession | undefined>;
-  view: View;
-  csrf: Csrf;
-}
-
-interface Visit {
-  ctx: Context;
-  session: BrowserSession;
-  person: Person;
-  scope: Scope;
-  page: PageBase & { csrf: string };
-}
+export type { AccountRoutesDeps } from './visit.ts';
 
 type Handler = (deps: AccountRoutesDeps, visit: Visit) => Promise<void>;
 
@@ -45,7 +27,13 @@ export function accountRoutes(deps: AccountRoutesDeps): Middleware {
     .get('/account/password', visited(passwordForm))
     .post('/account/password', visited(changePassword))
     .get('/account/sign-out', visited(signOutForm))
-    .post('/account/sign-out', visited(signOut));
+    .post('/account/sign-out', visited(signOut))
+    .get('/account/organizations/:id/leave', visited(leavePage))
+    .post('/account/organizations/:id/leave', visited(leave))
+    .get('/account/invitations/:secret', (ctx) => invitationPage(deps, ctx))
+    .post('/account/invitations/:secret', (ctx) => decideOnInvitation(deps, ctx))
+    .get('/account/invitations/:secret/register', (ctx) => continueInvitation('create')(deps, ctx))
+    .get('/account/invitations/:secret/sign-in', (ctx) => continueInvitation('login')(deps, ctx));
   return servePages(router);
 }
 
@@ -54,50 +42,11 @@ async function visitedBy(deps: AccountRoutesDeps, ctx: Context, handle: Handler)
   const visit = await arrive(deps, ctx);
   if (!visit) return startSignIn(deps, ctx);
   // Back from the sign-in: the code is not needed, the session is there.
-  if (ctx.method !== 'POST' && (ctx.query['code'] !== undefined || ctx.query['error'] !== undefined)) return seeOther(ctx, ctx.path);
-  return handle(deps, visit);
-}
-
-async function arrive(deps: AccountRoutesDeps, ctx: Context): Promise<Visit | undefined> {
-  const session = await deps.browserSession(ctx);
-  const person = session && (await findPerson(deps.db, session.userId));
-  if (!session || !person?.active) return undefined;
-  const scope: Scope = {
-    tenantId: person.homeTenantId,
-    actor: { type: 'user', id: person.id },
-    request: requestFacts(),
-    permissions: new Set(),
-    platform: false,
-    session: {
-      amr: session.amr,
-      ...(session.acr ? { acr: session.acr } : {}),
-      ...(session.authTime ? { authTime: session.authTime } : {}),
-    },
-  };
-  const page = { locale: pickLocale(person.locale, ctx.get('accept-language')), csrf: deps.csrf.token(`account:${session.id}`) };
-  return { ctx, session, person, scope, page };
-}
-
-/** Through the authorization endpoint as any application; what comes back is only looked at for having come back. */
-function startSignIn(deps: AccountRoutesDeps, ctx: Context): void {
-  const locale = pickLocale(ctx.get('accept-language'));
-  if (ctx.query['code'] !== undefined || ctx.query['error'] !== undefined) {
-    const link = { href: '/account', text: 'frame.try_again' } as const;
-    showCommonPage(ctx, deps.view, 'message', { locale, title: 'login.again', link }, { status: 401 });
-    return;
+  if (ctx.method !== 'POST' && (ctx.query['code'] !== undefined || ctx.query['error'] !== undefined)) {
+    const secret = keptInvitation(deps, ctx, requestFacts().issuer);
+    return seeOther(ctx, secret === undefined ? ctx.path : `/account/invitations/${secret}`);
   }
-  const { issuer } = requestFacts();
-  const request = new URLSearchParams({
-    client_id: ACCOUNT_CLIENT_ID,
-    redirect_uri: `${issuer}/account`,
-    response_type: 'code',
-    scope: 'openid',
-    state: randomBytes(16).toString('base64url'),
-    // No token is ever asked for, so nobody keeps the verifier.
-    code_challenge: randomBytes(32).toString('base64url'),
-    code_challenge_method: 'S256',
-  });
-  seeOther(ctx, `/auth?${request}`);
+  return handle(deps, visit);
 }
 
 async function overview(deps: AccountRoutesDeps, { ctx, session, person, page }: Visit, more: PageBase = {}): Promise<void> {
@@ -112,7 +61,13 @@ async function overview(deps: AccountRoutesDeps, { ctx, session, person, page }:
   });
 }
 
-const noticeOf = (ctx: Context): PageBase['notice'] => (ctx.query['done'] === 'password' ? 'account_password.done' : undefined);
+const NOTICES: Readonly<Record<string, PageBase['notice']>> = {
+  password: 'account_password.done',
+  declined: 'invitation.declined',
+  left: 'organizations.left',
+};
+
+const noticeOf = ({ query: { done } }: Context): PageBase['notice'] => (typeof done === 'string' ? NOTICES[done] : undefined);
 
 async function decide(deps: AccountRoutesDeps, visit: Visit): Promise<void> {
   const { scope, session, person } = visit;
@@ -128,6 +83,7 @@ async function decide(deps: AccountRoutesDeps, visit: Visit): Promise<void> {
     const count = await endSessions(deps.sessions, scope, person.id, others, { offlineToo: true });
     return overview(deps, visit, { notice: { key: 'account.others_ended', values: { count } } });
   }
+  if ((verb === 'join' || verb === 'decline') && id !== '') return overview(deps, visit, await decideOnInvited(deps, visit, verb, id));
   if (verb === 'withdraw' && id !== '') {
     const client = await deps.clientOf(id);
     await withdrawGrants(deps.sessions, scope, person.id, id);
@@ -171,23 +127,7 @@ async function signOut(deps: AccountRoutesDeps, visit: Visit): Promise<void> {
   showCommonPage(ctx, deps.view, 'logged-out', { locale: page.locale, signInUrl: '/account' });
 }
 
-async function readPosted(deps: AccountRoutesDeps, { ctx, session, scope }: Visit): Promise<Readonly<Record<string, string>>> {
-  const form = await readForm(ctx.req);
-  await checkForm(deps.audit, scope, ctx.path, () =>
-    deps.csrf.check(`account:${session.id}`, form['_csrf'], ctx.req.headers, scope.request.issuer),
-  );
-  return form;
-}
-
-const requestFacts = () => currentRequest.getStore() ?? { id: '', address: '', device: '', issuer: '' };
-
 function splitOnce(text: string): [string, string] {
   const at = text.indexOf(':');
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
-}
-
-function seeOther(ctx: Context, url: string): void {
-  ctx.status = 303;
-  ctx.set('location', url);
-  ctx.body = '';
 }

@@ -17,3 +17,18 @@ export const findAgreements = (db: Database, userId: string): Promise<AgreementR
     },
     [userId],
   );
+
+export interface MembershipRow {
+  tenant_id: string;
+  name: string;
+  type: string;
+  status: 'active' | 'suspended' | 'deleted';
+  roles: string[];
+}
+
+/** Of all tenants, by name. */
+export const findMemberships = (db: Database, userId: string): Promise<MembershipRow[]> =>
+  db.query<MembershipRow>(
+    { name: 'account-memberships', text: 'select tenant_id, name, type, status, roles from memberships_of($1) order by name, tenant_id' },
+    [userId],
+  );

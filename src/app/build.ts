@@ -1,5 +1,6 @@
 /** Builds every part once, top to bottom; what was built is closed in reverse. */
 
+import { invitedAt } from '../account/invitation-cookie.ts';
 import { accountRoutes } from '../account/routes.ts';
 import { ACCOUNT_VIEWS } from '../account/views/pages.ts';
 import type { Config } from '../config.ts';
@@ -12,12 +13,13 @@ import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { DOMAIN_CHECK_JOB, domainCheckHandler } from '../features/domains/commands.ts';
 import type { ResolveTxt } from '../features/domains/index.ts';
-import { createRoleBooks } from '../features/roles/book.ts';
+import { bookOf, createRoleBooks } from '../features/roles/book.ts';
 import { endAccess } from '../features/sessions/commands.ts';
 import { NOTIFY_JOB } from '../features/sessions/index.ts';
 import { TEND_JOB } from '../features/signing-keys/commands.ts';
 import { createAdmit } from '../features/tenants/admit.ts';
 import { createTenantCache } from '../features/tenants/cache.ts';
+import { leaveTenant } from '../features/tenants/members.ts';
 import { listIssuers } from '../features/tenants/store.ts';
 import { assets } from '../http/assets.ts';
 import { createCsrf } from '../http/csrf.ts';
@@ -232,10 +234,12 @@ export async function buildApp(config: Config, options: AppOptions) {
           view,
           csrf,
           mail: mailer !== undefined,
+          invited: (ctx, client) => invitedAt({ db, box, clock }, ctx, currentRequest.getStore()?.issuer ?? config.issuer, client),
           resourceNames: (identifier) => protocol.resources.find(identifier),
         }),
         accountRoutes({
           ...flow,
+          leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: audit.transact, bookOf }, scope, tenantId),
           sessions,
           view,
           csrf,

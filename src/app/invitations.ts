@@ -10,8 +10,8 @@ import type { DomainDeps } from '../features/domains/commands.ts';
 import type { ResolveTxt } from '../features/domains/index.ts';
 import { systemResolver } from '../features/domains/lookup.ts';
 import { domainRoutes } from '../features/domains/routes.ts';
-import type { InvitationDeps } from '../features/invitations/index.ts';
-import { inviteIn } from '../features/invitations/invite.ts';
+import type { InvitationDeps, NewInvitation } from '../features/invitations/index.ts';
+import { inviteIn, inviteOrFind } from '../features/invitations/invite.ts';
 import { ownInvitationRoutes } from '../features/invitations/me.ts';
 import { invitationRoutes } from '../features/invitations/routes.ts';
 import { bookOf } from '../features/roles/book.ts';
@@ -68,6 +68,8 @@ export function createInvitations({ config, clock, db, audit, limits, queueMail,
     deps,
     domains,
     routes,
+    /** For `POST /api/users` and imports: an address that may not be created is invited. */
+    inviteOrFind: (work: Work, scope: Scope, input: NewInvitation) => inviteOrFind(deps, work, scope, input),
     /** Whoever makes a tenant may say who owns it, whatever else they may do. */
     async inviteOwner(work: Work, scope: Scope, email: string): Promise<void> {
       await inviteIn(deps, work, { ...scope, permissions: new Set(ALL_PERMISSIONS), platform: true }, { email, roles: ['owner'] });

@@ -34,6 +34,8 @@ export interface Attempt {
   methodId: string;
   input: Readonly<Record<string, unknown>>;
   requiredAcr?: string | undefined;
+  /** The address has to be proven, whatever the tenant asks for. */
+  verifiedEmail?: boolean | undefined;
   /** What the browser holds from an earlier sign-in. */
   deviceToken?: string | undefined;
   /** When the journey ends at the latest. */
@@ -102,7 +104,8 @@ export function createEngine(deps: EngineDeps): Engine {
       now,
     });
     const about = aboutOf(facts.account);
-    const policy = policyOf(offered, facts.settings, attempt.requiredAcr);
+    const asked = attempt.verifiedEmail ? { ...facts.settings, verifiedEmail: true } : facts.settings;
+    const policy = policyOf(offered, asked, attempt.requiredAcr);
     // Whoever gives up a registration or a reset and signs in after all begins again; a proof is never given up this way.
     const from =
       method.first && facts.journey.proofs.length === 0

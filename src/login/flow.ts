@@ -36,11 +36,18 @@ export interface FlowDeps {
   endAccess(userId: string, sql: Sql, options?: { exceptSession?: string | undefined }): Promise<unknown>;
 }
 
+/** Somebody with an invitation: may make an account for its address where only the invited may, and has to prove the address. */
+export interface Invited {
+  email: string;
+}
+
 /** Where somebody stands, and what is asked of them. */
 export interface Position {
   scope: Scope;
   journey: Journey;
   settings: TenantLoginSettings;
+  /** Whose invitation the browser brings along, where it brings one. */
+  invited?: Invited | undefined;
   policy: LoginPolicy;
   row: JourneyRow;
   locale: string;

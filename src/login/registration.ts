@@ -30,7 +30,7 @@ export interface RegistrationInput {
  * that is somebody else's, and the answer is the same for an address that has an account.
  */
 export async function startRegistration(deps: FlowDeps, at: Position, input: RegistrationInput): Promise<Progress> {
-  if (!mayRegister(at.settings)) return { refused: 'registration.closed', status: 403 };
+  if (!mayRegister(at.settings, at.invited !== undefined)) return { refused: 'registration.closed', status: 403 };
   const held = await limited(() => deps.limits.consume(RULES.registerByAddress, addressKey(at.scope.request.address)));
   if (held) {
     await deps.audit.append(at.scope, { type: 'registration.refused', outcome: 'failure', reason: 'limit.address' });
@@ -41,6 +41,7 @@ export async function startRegistration(deps: FlowDeps, at: Position, input: Reg
   const [givenName, familyName] = [input.givenName.trim(), input.familyName.trim()];
   const errors: Record<string, Note> = {};
   if (!email) errors['email'] = 'email.invalid';
+  else if (!isOpenTo(at, email)) errors['email'] = 'email.invited_only';
   if (isUnfit(givenName)) errors['given_name'] = givenName.length > LONGEST_NAME ? 'field.too_long' : 'field.invalid';
   if (isUnfit(familyName)) errors['family_name'] = familyName.length > LONGEST_NAME ? 'field.too_long' : 'field.invalid';
   const about = await aboutPerson(deps, at.scope.tenantId, { givenName, familyName });
@@ -60,6 +61,10 @@ export async function startRegistration(deps: FlowDeps, at: Position, input: Reg
   const next: Journey = { id, version, ...freshState(), pending: 'register', sealed: sealRegistration(deps.box, id, data) };
   return { journey: await awaitCode(deps, at, next, 'register', email, [{ type: 'registration.started', outcome: 'success' }]) };
 }
+
+/** Where only the invited may make accounts, the invitation is for one address. */
+const isOpenTo = ({ settings, invited }: Position, email: string): boolean =>
+  mayRegister(settings) || (invited !== undefined && emailKey(invited.email) === emailKey(email));
 
 /** Sends another code to the address of the registration. */
 export async function resendRegistrationCode(deps: FlowDeps, at: Position): Promise<Progress> {

@@ -53,7 +53,7 @@ export function loginRoutes(deps: LoginRoutesDeps): Middleware {
       const form = await readPosted(deps, ctx, interaction);
       // The engine reads for itself where the journey stands: the most frequent step is not to read it twice.
       if (page === undefined && form['login'] !== undefined && form['decision'] !== 'deny')
-        return await attempt(deps, entry(deps, ctx, interaction), form);
+        return await attempt(deps, entry(deps, ctx, interaction, undefined, await deps.invited?.(ctx, interaction.client)), form);
       return await answer(deps, await arrive(deps, ctx, interaction), page, form);
     } catch (error) {
       // Taken in another window: show where the journey stands by now.
@@ -199,6 +199,7 @@ async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise
     methodId: form['method'] ?? deps.engine.methodFor(offered, form) ?? offered[0] ?? '',
     input: form,
     requiredAcr: at.policy.requiredAcr,
+    verifiedEmail: at.invited !== undefined,
     deviceToken: readDeviceToken(ctx, issuer),
     expiresAt: at.row.expiresAt,
   });

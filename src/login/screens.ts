@@ -6,6 +6,7 @@ import type { Interaction } from '../oidc/interaction.ts';
 import type { Refusal } from './engine.ts';
 import type { Position } from './flow.ts';
 import type { Step } from './next-step.ts';
+import { mayRegister } from './policy.ts';
 import { type ConsentPage, showLoginPage } from './views/pages.ts';
 
 export interface Screen {
@@ -70,6 +71,8 @@ export function showSignIn(screen: Screen, again: Again = {}): void {
 
 export function showRegistration(screen: Screen, again: Again = {}): void {
   const { typed } = again;
+  const { invited, settings } = screen.at;
+  const fixed = invited !== undefined && !mayRegister(settings);
   showLoginPage(
     screen.ctx,
     screen.view,
@@ -77,7 +80,8 @@ export function showRegistration(screen: Screen, again: Again = {}): void {
     {
       ...base(screen, again),
       action: pathOf(screen, '/register'),
-      email: typed?.['email'],
+      email: fixed ? invited?.email : (typed?.['email'] ?? invited?.email),
+      emailFixed: fixed,
       givenName: typed?.['given_name'],
       familyName: typed?.['family_name'],
       loginUrl: pathOf(screen, '?page=sign-in'),

@@ -6,10 +6,10 @@ import type { Csrf } from '../http/csrf.ts';
 import type { View } from '../http/view.ts';
 import type { Interaction, Interactions } from '../oidc/interaction.ts';
 import type { Engine } from './engine.ts';
-import type { FlowDeps, Position } from './flow.ts';
+import type { FlowDeps, Invited, Position } from './flow.ts';
 import { freshJourney, journeyIdOf } from './journey.ts';
 import { nextStep, type Step } from './next-step.ts';
-import { loginSettingsOf, policyOf } from './policy.ts';
+import { loginSettingsOf, mayRegister, policyOf } from './policy.ts';
 import type { ResourceNames, Screen } from './screens.ts';
 import { findJourney } from './store.ts';
 import { showLoginPage } from './views/pages.ts';
@@ -20,6 +20,8 @@ export interface LoginRoutesDeps extends FlowDeps {
   view: View;
   csrf: Csrf;
   resourceNames: ResourceNames;
+  /** The invitation that the browser brings along and that counts at this application. */
+  invited?(ctx: Context, client: Interaction['client']): Promise<Invited | undefined>;
   /** Mail can be sent: accounts can be made and passwords reset. */
   mail: boolean;
 }
@@ -35,11 +37,13 @@ export function entry(
   ctx: Context,
   interaction: Interaction,
   found: Awaited<ReturnType<typeof findJourney>> | undefined = undefined,
+  invited: Invited | undefined = undefined,
 ): Visit {
   const { uid } = interaction;
   const scope = anonymousScope(interaction.client.tenantId, interaction.client.clientId);
   const { issuer } = scope.request;
-  const { journey, settings } = found ?? { journey: freshJourney(journeyIdOf(issuer, uid)), settings: loginSettingsOf({}) };
+  const { journey, settings: stored } = found ?? { journey: freshJourney(journeyIdOf(issuer, uid)), settings: loginSettingsOf({}) };
+  const settings = invited ? { ...stored, registration: mayRegister(stored, true), verifiedEmail: true } : stored;
   const wanted = interaction.prompt.name === 'step_up' ? interaction.prompt.details['acr'] : undefined;
   const policy = policyOf(deps.engine.methods, settings, typeof wanted === 'string' ? wanted : undefined);
   const uiLocales = interaction.params['ui_locales'];
@@ -47,6 +51,7 @@ export function entry(
     scope,
     journey,
     settings,
+    invited,
     policy,
     row: { kind: 'browser', clientId: scope.clientId, expiresAt: new Date(interaction.expiresAt * 1000) },
     locale: pickLocale(typeof uiLocales === 'string' ? uiLocales : undefined, ctx.get('accept-language')),
@@ -68,7 +73,8 @@ export function entry(
 /** The visit with the journey as it is stored. */
 export async function arrive(deps: LoginRoutesDeps, ctx: Context, interaction: Interaction): Promise<Visit> {
   const { scope, journey } = entry(deps, ctx, interaction).at;
-  return entry(deps, ctx, interaction, await findJourney(deps.db, journey.id, scope.tenantId, deps.clock.now()));
+  const invited = await deps.invited?.(ctx, interaction.client);
+  return entry(deps, ctx, interaction, await findJourney(deps.db, journey.id, scope.tenantId, deps.clock.now()), invited);
 }
 
 export async function loadInteraction(deps: LoginRoutesDeps, ctx: Context, uid: string): Promise<Interaction | undefined> {

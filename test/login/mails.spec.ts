@@ -10,6 +10,7 @@ const data: Mails = {
   'password-reset': { cause, issuer, code: '483920', minutes: 1, url: resetUrl },
   'password-changed': { cause, issuer, resetUrl },
   'account-exists': { cause, issuer, resetUrl, signInUrl: `${issuer}/account` },
+  invitation: { issuer, tenant: 'Acme', inviter: 'Ada Lovelace', url: `${issuer}/account/invitations/secret`, until: NOW },
 };
 const NAMES = Object.keys(data) as (keyof Mails)[];
 const decode = (html: string): string =>
@@ -37,7 +38,8 @@ describe('mails', () => {
         assert.ok(words.includes(line), `the HTML lacks: ${line}`);
       }
       assert.match(mail.subject, /Gatehouse/);
-      assert.match(mail.text, /22 November 2026 at 16:50 UTC, from 192\.0\.2\.7 \(Firefox on Windows\)/);
+      if (name === 'invitation') assert.match(mail.text, /22 November 2026 at 16:50 UTC, for this address only/);
+      else assert.match(mail.text, /22 November 2026 at 16:50 UTC, from 192\.0\.2\.7 \(Firefox on Windows\)/);
       assert.match(mail.text, /id\.example\.com/);
       assert.doesNotMatch(mail.text + mail.html, /undefined|\[object|\{\w+\}/);
       assert.doesNotMatch(mail.html, /<img|<script|<link|url\(|@import/);

@@ -7,7 +7,9 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
 import { accountRoutes } from '#src/account/routes.ts';
 import { ACCOUNT_VIEWS } from '#src/account/views/pages.ts';
+import { bookOf } from '#src/features/roles/book.ts';
 import { endAccess } from '#src/features/sessions/commands.ts';
+import { leaveTenant } from '#src/features/tenants/members.ts';
 import { createCsrf } from '#src/http/csrf.ts';
 import { createOwnApp } from '#src/http/own-app.ts';
 import { createHandler, OWN_PATHS } from '#src/http/server.ts';
@@ -149,6 +151,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     }),
     accountRoutes({
       ...flow,
+      leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: flow.transact, bookOf }, scope, tenantId),
       sessions,
       view,
       csrf,

@@ -112,11 +112,41 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
           { id: 'three', userAgent: who, address: who, signedInAt: before(600), lastActiveAt: before(600), current: false },
         ],
         apps: [{ id: 'notes', name: who, scopes: ['openid', 'profile', who], grantedAt: before(400), offline: true }],
+        organizations: [
+          { name: who, roles: ['administrator', who], home: true, suspended: false },
+          { name: 'Analytical Engines', roles: [], home: false, suspended: true, leaveUrl: '/leave' },
+        ],
+        invitations: [{ id: 'one', name: who, inviter: who, roles: ['member'], until: before(-86_400) }],
       },
     },
     'account-empty': {
       name: 'account',
-      data: { csrf, person: { username: who }, signOutUrl: '/sign-out', sessions: [], apps: [] },
+      data: { csrf, person: { username: who }, signOutUrl: '/sign-out', sessions: [], apps: [], organizations: [], invitations: [] },
+    },
+    ...Object.fromEntries(
+      (['open', 'signed-out', 'other', 'unproven'] as const).map((state): [string, Sample] => [
+        `invitation-${state}`,
+        {
+          name: 'invitation',
+          data: {
+            csrf,
+            state,
+            tenant: who,
+            inviter: state === 'other' ? undefined : who,
+            roles: state === 'other' ? [] : ['member', who],
+            email: 'ada@example.com',
+            until: before(-86_400),
+            account: state === 'signed-out' ? undefined : { name: who, email: 'grace@example.com' },
+            registerUrl: '/register',
+            signInUrl: '/login',
+          },
+        },
+      ]),
+    ),
+    leave: { name: 'leave', data: { csrf, tenant: who, roles: ['member', who] } },
+    'leave-refused': {
+      name: 'leave',
+      data: { csrf, tenant: who, roles: [], alert: { key: 'organizations.last_owner', values: { tenant: who } } },
     },
     'account-password': { name: 'account-password', data: { csrf, email: who, alert: 'password.wrong', backUrl: '/account' } },
   };

@@ -22,8 +22,27 @@ export interface AppRow {
   offline: boolean;
 }
 
+export interface OrganizationRow {
+  name: string;
+  roles: readonly string[];
+  /** The person's account belongs here. */
+  home: boolean;
+  suspended: boolean;
+  leaveUrl?: string | undefined;
+}
+
+export interface InvitedRow {
+  /** Comes back as `join:<id>` or `decline:<id>`. */
+  id: string;
+  name: string;
+  inviter?: string | undefined;
+  roles: readonly string[];
+  until: Date;
+}
+
 /**
- * One form; its buttons are `name="decision"` with `end:<session id>`, `end-others` or `withdraw:<app id>`.
+ * One form; its buttons are `name="decision"` with `end:<session id>`, `end-others`, `withdraw:<app id>`,
+ * `join:<invitation id>` or `decline:<invitation id>`.
  * `password` is absent where the person has no password and may not set one.
  */
 export interface AccountPage extends PageBase {
@@ -31,6 +50,8 @@ export interface AccountPage extends PageBase {
   password?: { set: boolean; changedAt?: Date | undefined; changeUrl: string } | undefined;
   sessions: readonly SessionRow[];
   apps: readonly AppRow[];
+  organizations: readonly OrganizationRow[];
+  invitations: readonly InvitedRow[];
   signOutUrl: string;
 }
 
@@ -41,10 +62,34 @@ export interface AccountPasswordPage extends PageBase {
   backUrl: string;
 }
 
+/**
+ * What an invitation is, and what its reader can do: answer it (`decision=allow` or `deny`) where they are signed in with the address and
+ * have proven it, else sign in, make an account or prove the address first.
+ */
+export interface InvitationPage extends PageBase {
+  tenant: string;
+  inviter?: string | undefined;
+  roles: readonly string[];
+  email: string;
+  until: Date;
+  state: 'open' | 'signed-out' | 'other' | 'unproven';
+  account?: { name?: string | undefined; email?: string | undefined } | undefined;
+  registerUrl: string;
+  signInUrl: string;
+}
+
+/** `decision=confirm` or `deny`. */
+export interface LeavePage extends PageBase {
+  tenant: string;
+  roles: readonly string[];
+}
+
 /** A person's own pages, by the name of their template. */
 export interface AccountPages {
   account: AccountPage;
   'account-password': AccountPasswordPage;
+  invitation: InvitationPage;
+  leave: LeavePage;
 }
 
 /** The folder to hand to `createView`. */

@@ -31,11 +31,12 @@ export const organizations = {
   'invitation.to_account': 'Go to your account',
   'invitation.full': '{tenant} takes no more members at the moment. The invitation stays open: ask whoever invited you.',
   'invitation.inactive': '{tenant} takes nobody in at the moment. The invitation stays open until it expires.',
-  'invitation.declined': 'You have declined the invitation to {tenant}.',
+  'invitation.declined': 'You have declined the invitation.',
+
+  'email.invited_only': 'The invitation is for another address: the account can be made for that one only.',
 
   // On the account page
   'organizations.heading': 'Organizations',
-  'organizations.none': 'You belong to no organization.',
   'organizations.home': 'Your account is at home here',
   'organizations.member': 'Member',
   'organizations.suspended': 'Suspended',
@@ -43,10 +44,11 @@ export const organizations = {
   'organizations.leave_label': 'Leave {tenant}',
   'organizations.invited': 'Invited',
   'organizations.invited_by': 'Invited by {inviter}',
+  'organizations.until': 'Open until {until}',
   'organizations.accept_label': 'Join {tenant}',
   'organizations.decline_label': 'Decline the invitation to {tenant}',
   'organizations.joined': 'You have joined {tenant}.',
-  'organizations.left': 'You have left {tenant}.',
+  'organizations.left': 'You have left the organization.',
   'organizations.last_owner': 'You are the last owner of {tenant}. Make somebody else an owner first.',
   'leave.title': 'Leave {tenant}?',
   'leave.lead': 'You lose your roles there, and everything that they open. To come back you need another invitation.',

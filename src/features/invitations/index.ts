@@ -1,9 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
-import type { Scope } from '../../core/scope.ts';
 import type { Limits } from '../../infra/limits.ts';
 import type { QueueMail } from '../../infra/mail.ts';
 import type { Database, Sql } from '../../infra/postgres.ts';
-import type { Transact, Work } from '../audit/index.ts';
+import type { Transact } from '../audit/index.ts';
 import type { RoleBook, RoleFacts } from '../roles/index.ts';
 
 export type InvitationStatus = 'pending' | 'accepted' | 'declined' | 'revoked' | 'expired';
@@ -42,9 +41,6 @@ export interface InvitationDeps {
   /** Where the link leads when nobody's request is behind the invitation. */
   baseIssuer: string;
 }
-
-/** For other slices: invites within their transaction. */
-export type Invite = (work: Work, scope: Scope, input: NewInvitation) => Promise<InvitationView>;
 
 /** An invitation as the API shows it; never its secret. */
 export interface InvitationView {

@@ -18,7 +18,6 @@ import {
   type InvitationRow,
   insertInvitation,
   isMember,
-  isPending,
   lockInvitation,
   namesFor,
   readRolesIn,
@@ -45,7 +44,7 @@ export async function inviteIn(deps: InvitationDeps, work: Work, scope: Scope, i
   }
   await closeExpired(sql, scope.tenantId);
   if (await isMember(sql, scope.tenantId, emailKey)) throw alreadyMember();
-  if (await isPending(sql, scope.tenantId, emailKey)) throw alreadyPending();
+  if (await findPending(sql, scope.tenantId, emailKey)) throw alreadyPending();
   const secret = newSecret();
   const row = await insertInvitation(sql, {
     id: newId(deps.clock.now()),
@@ -63,7 +62,10 @@ export async function inviteIn(deps: InvitationDeps, work: Work, scope: Scope, i
   return row;
 }
 
-/** The same, for whoever wants somebody to be invited and no matter since when: an invitation that is open already is answered as it is. */
+/**
+ * The same, for whoever wants somebody to be invited and no matter since when: an invitation that is open already is answered as it is. Who may
+ * create people may give them attributes.
+ */
 export async function inviteOrFind(
   deps: InvitationDeps,
   work: Work,
@@ -71,7 +73,9 @@ export async function inviteOrFind(
   input: NewInvitation,
 ): Promise<{ id: string; email: string; roles: readonly string[]; expiresAt: Date }> {
   await closeExpired(work.sql, scope.tenantId);
-  const row = (await findPending(work.sql, scope.tenantId, input.email.trim().toLowerCase())) ?? (await inviteIn(deps, work, scope, input));
+  const open = await findPending(work.sql, scope.tenantId, input.email.trim().toLowerCase());
+  const inviting = { ...scope, permissions: new Set([...scope.permissions, 'attributes.write']) };
+  const row = open ?? (await inviteIn(deps, work, inviting, input));
   return { id: row.id, email: row.email, roles: row.roles, expiresAt: row.expires_at };
 }
 

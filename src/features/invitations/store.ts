@@ -80,13 +80,6 @@ export const closeExpired = (sql: Sql, tenantId: string): Promise<unknown> =>
     [tenantId],
   );
 
-export async function isPending(sql: Sql, tenantId: string, emailKey: string): Promise<boolean> {
-  return (
-    (await rowsOf(sql, `select 1 from invitations where tenant_id = ? and email_key = ? and status = 'pending'`, [tenantId, emailKey]))
-      .length > 0
-  );
-}
-
 /** Whether somebody who has proven the address belongs to the tenant. */
 export async function isMember(sql: Sql, tenantId: string, emailKey: string): Promise<boolean> {
   const text = `select 1 from users u join memberships m on m.user_id = u.id where u.email_key = ? and u.email_verified_at is not null and m.tenant_id = ?`;

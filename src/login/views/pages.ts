@@ -17,6 +17,8 @@ export interface LoginPage extends PageBase {
 
 export interface RegisterPage extends PageBase {
   email?: string | undefined;
+  /** The account can be made for this address only. */
+  emailFixed?: boolean | undefined;
   givenName?: string | undefined;
   familyName?: string | undefined;
   loginUrl?: string | undefined;
