@@ -6,6 +6,7 @@ import { systemScope } from './core/scope.ts';
 import { createClient } from './features/clients/commands.ts';
 import type { NewClient } from './features/clients/schema.ts';
 import { DOMAIN_CHECK_SCHEDULE } from './features/domains/commands.ts';
+import { IMPORT_SCHEDULE } from './features/imports/index.ts';
 import { TEND_JOB } from './features/signing-keys/commands.ts';
 import type { Issuer } from './features/tenants/index.ts';
 import { recoverAdministrator } from './features/users/administrators.ts';
@@ -43,7 +44,7 @@ export async function startApp(config: Config, options: AppOptions) {
     metrics.readiness(() => health.isReady());
     closers.push(() => metrics.close());
     const metricsUrl = await serveMetrics(config, app, log);
-    await app.jobs.start(app.handlers, [SWEEP_SCHEDULE, DOMAIN_CHECK_SCHEDULE, { name: TEND_JOB, at: '* * * * *' }]);
+    await app.jobs.start(app.handlers, [SWEEP_SCHEDULE, DOMAIN_CHECK_SCHEDULE, IMPORT_SCHEDULE, { name: TEND_JOB, at: '* * * * *' }]);
     closers.push(() => app.jobs.stop());
     closers.push(() => server.close());
     await server.listen(config.host, config.port);

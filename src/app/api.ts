@@ -1,8 +1,7 @@
 /** Every route of the API with what it runs on. */
 import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
-import { invalidInput, unavailable } from '../core/errors.ts';
-import { DEFAULT_LOCALE, message } from '../core/messages/catalogue.ts';
+import { invalidInput } from '../core/errors.ts';
 import type { ApiKeyPolicy } from '../features/api-keys/commands.ts';
 import { apiKeyRoutes } from '../features/api-keys/routes.ts';
 import type { Audit } from '../features/audit/record.ts';
@@ -11,15 +10,11 @@ import { authLogRoutes } from '../features/auth-log/routes.ts';
 import type { ClientDeps } from '../features/clients/commands.ts';
 import { knownClients } from '../features/clients/queries.ts';
 import { clientRoutes } from '../features/clients/routes.ts';
-import { setImportedPassword, setPassword } from '../features/credentials/commands.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
-import { wordsOf } from '../features/credentials/policy.ts';
 import { resourceRoutes } from '../features/resources/routes.ts';
 import { bookOf } from '../features/roles/book.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
-import { endAccess, type SessionCommandDeps } from '../features/sessions/commands.ts';
 import { personRoutes } from '../features/sessions/person-routes.ts';
-import type { SessionQueryDeps } from '../features/sessions/queries.ts';
 import { sessionRoutes } from '../features/sessions/routes.ts';
 import { signingKeyRoutes } from '../features/signing-keys/routes.ts';
 import type { TenantDeps } from '../features/tenants/commands.ts';
@@ -28,19 +23,14 @@ import { ipRuleRoutes } from '../features/tenants/ip-rules-routes.ts';
 import { memberRoutes } from '../features/tenants/members-routes.ts';
 import { tenantRoutes } from '../features/tenants/routes.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
-import type { AccessDeps } from '../features/users/access.ts';
-import type { UserDeps } from '../features/users/commands.ts';
-import { meRoutes } from '../features/users/me.ts';
-import { userRoutes } from '../features/users/routes.ts';
 import type { Route } from '../http/route.ts';
 import type { Database } from '../infra/postgres.ts';
-import { deleteJourneysOf } from '../login/journey-store.ts';
-import { tenantWords } from '../login/people-store.ts';
 import type { ApiKeyDoor } from '../oidc/api-keys.ts';
 import { createMetadataCheck } from '../oidc/clients.ts';
 import { directRoutes } from '../oidc/direct-routes.ts';
 import { createTokenDoor } from '../oidc/token-door.ts';
 import type { Invitations } from './invitations.ts';
+import { createPeople, type PeopleParts } from './people.ts';
 import type { Protocol } from './protocol.ts';
 import { rightsRoutes } from './rights.ts';
 
@@ -53,7 +43,7 @@ export interface ApiParts {
   audit: Audit;
   passwords: Passwords;
   protocol: Protocol;
-  sessions: SessionQueryDeps & SessionCommandDeps;
+  sessions: PeopleParts['sessions'];
   roles: RoleBooks;
   tenants: TenantCache;
   keys: ApiKeyDoor;
@@ -77,29 +67,8 @@ export function createApi({
   keys,
   invitations,
 }: ApiParts) {
-  const { transact, forget, openPersonal } = audit;
-  const users: UserDeps & AccessDeps & { db: Database } = {
-    db,
-    reads,
-    openPersonal,
-    tenants,
-    invite: invitations.inviteOrFind,
-    clock,
-    transact,
-    forget,
-    roles,
-    async checkPassword(password, about, tenantId) {
-      const fault = await passwords.judge(password, wordsOf(...about, ...(await tenantWords(db, tenantId))));
-      return fault && message(DEFAULT_LOCALE, fault.key, fault.values);
-    },
-    hashPassword: passwords.hash,
-    setPassword: (work, input) => setPassword({ clock }, work, input),
-    setImportedPassword: (work, input) => setImportedPassword({ clock }, work, input),
-    async endAccess({ sql }, userId) {
-      await deleteJourneysOf(sql, userId);
-      await endAccess(sessions, userId, sql);
-    },
-  };
+  const { transact, openPersonal } = audit;
+  const people = createPeople({ clock, db, reads, audit, passwords, sessions, roles, tenants, invite: invitations.inviteOrFind });
   const clients: ClientDeps & { db: Database } = {
     db,
     transact,
@@ -137,8 +106,7 @@ export function createApi({
     ...memberRoutes({ ...tenantDeps, bookOf }),
     ...rightsRoutes({ db, clock, transact, roles, tenants, rootTenantId: protocol.rootTenantId }),
     ...invitations.routes,
-    ...userRoutes(users),
-    ...meRoutes(users),
+    ...people.routes,
     ...clientRoutes(clients),
     ...resourceRoutes({
       db,
@@ -162,7 +130,7 @@ export function createApi({
       addressHashes: audit.addressHashes,
     }),
   ];
-  return { routes, users, clients };
+  return { routes, users: people.users, handlers: people.handlers, clients };
 }
 
 async function apiKeyPolicy(tenants: TenantCache, tenantId: string): Promise<ApiKeyPolicy> {

@@ -164,7 +164,12 @@ export async function buildApp(config: Config, options: AppOptions) {
       resolveTxt: options.resolveTxt,
       checkAttributes: async () => {},
     });
-    const { routes, users, clients } = createApi({
+    const {
+      routes,
+      users,
+      clients,
+      handlers: ofPeople,
+    } = createApi({
       invitations,
       keys,
       config,
@@ -266,6 +271,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       [SWEEP_JOB]: sweepHandler(db, log),
       [DOMAIN_CHECK_JOB]: domainCheckHandler(invitations.domains),
       [TEND_JOB]: protocol.tend,
+      ...ofPeople,
       [NOTIFY_JOB]: protocol.logout.deliver,
     };
     return {

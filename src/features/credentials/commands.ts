@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { ImportedHash } from '../../infra/legacy-hash.ts';
 import type { Work } from '../audit/index.ts';
-import { savePassword } from './store.ts';
+import { insertPasswords, savePassword } from './store.ts';
 
 export interface NewPassword {
   userId: string;
@@ -48,3 +48,20 @@ export interface ImportedPassword {
 /** Stores a hash that another system made, as `setPassword` does; the person's first sign-in replaces it by one of ours. */
 export const setImportedPassword = (deps: { clock: Clock }, work: Work, { hash, ...input }: ImportedPassword): Promise<boolean> =>
   setPassword(deps, work, { ...input, hash: hash.phc, reason: 'imported' });
+
+export interface NewPersonsPassword {
+  userId: string;
+  hash: string;
+  mustChange: boolean;
+}
+
+/** Stores the passwords of people who were made in the same transaction; what is recorded of them says so. */
+export async function setPasswordsOfNew(
+  deps: { clock: Clock },
+  { sql }: Pick<Work, 'sql'>,
+  passwords: readonly NewPersonsPassword[],
+): Promise<void> {
+  const setAt = deps.clock.now().toISOString();
+  const rows = passwords.map(({ userId, hash, mustChange }) => ({ userId, data: { hash, mustChange, setAt } }));
+  if (rows.length > 0) await insertPasswords(sql, rows);
+}

@@ -27,3 +27,11 @@ export async function savePassword(sql: Sql, userId: string, data: PasswordData,
   );
   return rows.length === 1;
 }
+
+/** Writes the passwords of people who have none. */
+export async function insertPasswords(sql: Sql, passwords: readonly { userId: string; data: PasswordData }[]): Promise<void> {
+  await sql.raw(
+    `insert into credentials (id, user_id, type, data) select r.id, r.user_id, 'password', r.data from jsonb_to_recordset(?::jsonb) as r(id uuid, user_id uuid, data jsonb)`,
+    [JSON.stringify(passwords.map(({ userId, data }) => ({ id: newId(), user_id: userId, data })))],
+  );
+}

@@ -13,6 +13,18 @@ export function asTaken(error: unknown): unknown {
   return taken ? new AppError(taken[0], 409, taken[1], { cause: error }) : error;
 }
 
+const TAKEN_BY_COLUMN: Readonly<Record<string, keyof typeof TAKEN>> = {
+  email_key: 'users_email_key_key',
+  username_key: 'users_username_key_key',
+  phone: 'users_phone_key',
+};
+
+/** The same by the column of the name; one that somebody took meanwhile, whichever it was, where it is none of these. */
+export function taken(column: string): AppError {
+  const [code, title] = TAKEN[TAKEN_BY_COLUMN[column] ?? ''] ?? ['user.name_taken', 'Somebody has one of these names already'];
+  return new AppError(code, 409, title);
+}
+
 export const notHome = (): AppError =>
   new AppError('user.not_home', 403, 'Only the home tenant of this person may change this', {
     detail: 'Other tenants change membership, roles and attributes in themselves.',
