@@ -33,6 +33,29 @@ export function checkAttributes(
   });
 }
 
+const NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+
+/** What is wrong with values whoever defined what: names, lengths, lists, and how many there are. */
+export function checkShape(values: Readonly<Record<string, unknown>>, at = ''): FieldError[] {
+  const entries = Object.entries(values);
+  if (entries.length > MOST_VALUES) return [{ pointer: at, message: `must not have more than ${MOST_VALUES} members` }];
+  return entries.flatMap(([name, value]) => {
+    if (!NAME.test(name)) return [{ pointer: at, message: 'has a name that is none of an attribute' }];
+    const fits = Array.isArray(value) ? value.length <= 100 && value.every(isScalar) : isScalar(value);
+    return fits
+      ? []
+      : [
+          {
+            pointer: `${at}/${name}`,
+            message: 'must be a text of at most 1000 characters, a number, a boolean, or a list of at most 100 of these',
+          },
+        ];
+  });
+}
+
+const isScalar = (value: unknown): boolean =>
+  typeof value === 'string' ? value.length <= 1000 : typeof value === 'number' || typeof value === 'boolean';
+
 function faultOf({ type, cardinality, source }: AttributeDefinition, value: AttributeValue): string | undefined {
   if (source !== 'stored') return 'is not stored, as its definition says';
   if (cardinality === 'many') {

@@ -1,13 +1,13 @@
 /** Values of people, groups, clients, resources and the tenant itself: those that the request's tenant keeps. */
 import { isDeepStrictEqual } from 'node:util';
-import { invalidInput, notFound } from '../../core/errors.ts';
+import { type FieldError, invalidInput, notFound } from '../../core/errors.ts';
 import type { Scope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
 import { mergePatch } from '../../http/merge-patch.ts';
 import type { Database, Sql } from '../../infra/postgres.ts';
-import { checkAttributes, MOST_VALUES, pathOf } from './check.ts';
+import { checkAttributes, checkShape, MOST_VALUES, pathOf } from './check.ts';
 import type { AttributeDeps } from './commands.ts';
-import type { AttributeDefinition, AttributeEntity, AttributeValue, AttributeValues } from './index.ts';
+import type { AttributeDefinition, AttributeEntity, AttributeValues } from './index.ts';
 import type { ValuesChange } from './schema.ts';
 import { keepDefinitions } from './store.ts';
 import { findValues, lockValues, type StoredValues, storeValues } from './values-store.ts';
@@ -57,15 +57,25 @@ export const definitionsOf = (
     names.map((name) => pathOf(entity, name)),
   );
 
-/** For whoever else writes a person's values in a tenant: throws 422, with pointers below `at`, where one is not as its definition says. */
-export async function checkUserValues(
+/**
+ * For whoever else writes people's values in a tenant: what is wrong with each, by shape and by definition, in one statement for all. What is defined
+ * stays so until the transaction ends. Pointers are below `/attributes`.
+ */
+export async function faultsOfUserValues(
   sql: Sql,
   tenantId: string,
-  values: Readonly<Record<string, AttributeValue | null>>,
-  at = '/attributes',
-): Promise<void> {
-  const names = Object.keys(values);
-  if (names.length === 0) return;
-  const errors = checkAttributes(await definitionsOf(sql, tenantId, 'user', names), 'user', values, at);
+  people: readonly Readonly<Record<string, unknown>>[],
+): Promise<FieldError[][]> {
+  const names = [...new Set(people.flatMap((values) => Object.keys(values)))];
+  const definitions = names.length === 0 ? [] : await definitionsOf(sql, tenantId, 'user', names);
+  return people.map((values) => {
+    const errors = checkShape(values, '/attributes');
+    return errors.length > 0 ? errors : checkAttributes(definitions, 'user', values as AttributeValues, '/attributes');
+  });
+}
+
+/** The same for one, thrown as 422. */
+export async function checkUserValues(sql: Sql, tenantId: string, values: Readonly<Record<string, unknown>>): Promise<void> {
+  const [errors = []] = await faultsOfUserValues(sql, tenantId, [values]);
   if (errors.length > 0) throw invalidInput(errors);
 }

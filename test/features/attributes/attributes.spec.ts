@@ -122,9 +122,11 @@ describe('attributes', () => {
     assert.deepEqual(pointers(await call(`PUT /api/tenants/${tenant}/attributes`, { opens: '25:00', asked: 'x' })), ['/opens', '/asked']);
     assert.equal((await call(`PUT /api/tenants/${tenant}/attributes`, { opens: '09:00', department: 5 })).status, 200);
     assert.equal((await changes()) - before, 2);
-    const writing = (values: Record<string, string | number>) =>
+    const writing = (values: Record<string, unknown>) =>
       api.db.transaction((sql) => checkUserValues(sql, tenant, values), { tenantId: tenant });
     await writing({ department: 'HR', other: 1 });
+    for (const strange of [{ a: {} }, { 'a b': 1 }, { a: 'x'.repeat(1001) }])
+      await assert.rejects(writing(strange), { code: 'input.invalid' });
     await assert.rejects(writing({ department: 1 }), {
       code: 'input.invalid',
       errors: [{ pointer: '/attributes/department', message: 'must be of the type string' }],
