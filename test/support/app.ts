@@ -99,7 +99,7 @@ export async function startTestApp({ env = {}, options = {}, databaseUrl, lifeti
   const send = async (url: string, init: RequestInit): Promise<Reply> => {
     const response = await fetch(url, { redirect: 'manual', ...init });
     const text = await response.text();
-    const isJson = /json/.test(response.headers.get('content-type') ?? '') && text !== '';
+    const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '') && text !== '';
     return { status: response.status, headers: response.headers, text, body: isJson ? (JSON.parse(text) as Record<string, unknown>) : {} };
   };
   const token: RunningApp['token'] = (form, client, headers = {}) =>
