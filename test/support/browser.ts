@@ -11,15 +11,18 @@ export class Browser {
   readonly jar = new Map<string, { value: string; path: string }>();
   readonly base: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** The address to send to where the host in `base` has none: a trusted proxy, as it were. */
+  readonly via: string | undefined;
 
-  constructor(base: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(base: string, headers: Readonly<Record<string, string>> = {}, via?: string) {
     this.base = base;
     this.headers = headers;
+    this.via = via;
   }
 
   /** A second one with the same cookies, as they are now. */
   clone(): Browser {
-    const copy = new Browser(this.base, this.headers);
+    const copy = new Browser(this.base, this.headers, this.via);
     for (const [key, cookie] of this.jar) copy.jar.set(key, cookie);
     return copy;
   }
@@ -38,7 +41,12 @@ export class Browser {
     const headers = new Headers(init.headers);
     for (const [name, value] of Object.entries(this.headers)) if (!headers.has(name)) headers.set(name, value);
     if (cookie) headers.set('cookie', cookie);
-    const response = await fetch(target, { redirect: 'manual', ...init, headers });
+    if (this.via && !headers.has('x-forwarded-host')) headers.set('x-forwarded-host', target.host);
+    const response = await fetch(this.via ? new URL(target.pathname + target.search, this.via) : target, {
+      redirect: 'manual',
+      ...init,
+      headers,
+    });
     for (const line of response.headers.getSetCookie()) this.#keep(line);
     return response;
   }
