@@ -362,6 +362,27 @@ describe('API keys', function () {
     refused(await validate(here.service), 401, 'session.inactive');
   });
 
+  it('make nobody an owner, though their own owner may', async () => {
+    const { id, token } = await administrator(there);
+    await giveRole(app.owner, there.tenantId, id, 'owner');
+    const { key } = await keyOf(token);
+    const found = ok(await app.api('GET', '/api/roles?roleName=owner', undefined, bearer(key)));
+    const [role] = found['items'] as Record<string, unknown>[];
+    const somebody = ok(await app.api('POST', '/api/users', { username: 'would-be-owner' }, bearer(key)), 201);
+    const assign = (as: string): Promise<Reply> =>
+      app.api('POST', `/api/roles/${String(role?.['id'])}/assign`, { userId: somebody['id'] }, bearer(as));
+    assert.equal((await assign(key)).status, 403);
+    ok(await assign(token));
+  });
+
+  it('come from where the tenant lets its own come from', async () => {
+    const place = await settle('fenced');
+    const { key } = await keyOf(place.service);
+    ok(await app.api('POST', `/api/tenants/${place.tenantId}/ip-rules`, { cidr: '203.0.113.0/24', action: 'allow' }), 201);
+    refused(await people(key), 403, 'tenant.address_refused');
+    ok(await people(key, { 'x-forwarded-for': '203.0.113.5' }));
+  });
+
   it('come as bearer tokens and need no proof; under another scheme they are nothing', async () => {
     const { key } = await keyOf(here.service);
     ok(await people(key, { dpop: 'a.b.c' }));
