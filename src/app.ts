@@ -1,5 +1,6 @@
 /** The composition root: starts what src/app/ builds, opens the ports, and closes everything in reverse. */
 import { type AppOptions, type BuiltApp, buildApp } from './app/build.ts';
+import { TENANCY_SCHEDULE } from './app/tenancy.ts';
 import type { Config } from './config.ts';
 import { ALL_PERMISSIONS } from './core/permissions.ts';
 import { systemScope } from './core/scope.ts';
@@ -44,7 +45,13 @@ export async function startApp(config: Config, options: AppOptions) {
     metrics.readiness(() => health.isReady());
     closers.push(() => metrics.close());
     const metricsUrl = await serveMetrics(config, app, log);
-    await app.jobs.start(app.handlers, [SWEEP_SCHEDULE, DOMAIN_CHECK_SCHEDULE, IMPORT_SCHEDULE, { name: TEND_JOB, at: '* * * * *' }]);
+    await app.jobs.start(app.handlers, [
+      SWEEP_SCHEDULE,
+      DOMAIN_CHECK_SCHEDULE,
+      IMPORT_SCHEDULE,
+      ...TENANCY_SCHEDULE,
+      { name: TEND_JOB, at: '* * * * *' },
+    ]);
     closers.push(() => app.jobs.stop());
     closers.push(() => server.close());
     await server.listen(config.host, config.port);

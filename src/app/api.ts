@@ -1,9 +1,9 @@
 /** Every route of the API with what it runs on. */
 import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
-import { invalidInput } from '../core/errors.ts';
 import type { ApiKeyPolicy } from '../features/api-keys/commands.ts';
 import { apiKeyRoutes } from '../features/api-keys/routes.ts';
+import { createDefinitions } from '../features/attributes/commands.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { auditRoutes } from '../features/audit/routes.ts';
 import { authLogRoutes } from '../features/auth-log/routes.ts';
@@ -12,16 +12,11 @@ import { knownClients } from '../features/clients/queries.ts';
 import { clientRoutes } from '../features/clients/routes.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
 import { resourceRoutes } from '../features/resources/routes.ts';
-import { bookOf } from '../features/roles/book.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
 import { personRoutes } from '../features/sessions/person-routes.ts';
 import { sessionRoutes } from '../features/sessions/routes.ts';
 import { signingKeyRoutes } from '../features/signing-keys/routes.ts';
-import type { TenantDeps } from '../features/tenants/commands.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
-import { ipRuleRoutes } from '../features/tenants/ip-rules-routes.ts';
-import { memberRoutes } from '../features/tenants/members-routes.ts';
-import { tenantRoutes } from '../features/tenants/routes.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
 import type { Route } from '../http/route.ts';
 import type { Database } from '../infra/postgres.ts';
@@ -33,6 +28,7 @@ import type { Invitations } from './invitations.ts';
 import { createPeople, type PeopleParts } from './people.ts';
 import type { Protocol } from './protocol.ts';
 import { rightsRoutes } from './rights.ts';
+import { createTenancy } from './tenancy.ts';
 
 export interface ApiParts {
   config: Config;
@@ -88,22 +84,18 @@ export function createApi({
     keys,
     tenantId: protocol.rootTenantId,
   });
-  const tenantDeps: TenantDeps & { db: Database } = {
+  const tenancy = createTenancy({
+    config,
     db,
-    transact,
-    tenants,
+    audit,
     roles,
+    tenants,
     methods,
-    graceDays: config.tenantDeletionGraceDays,
-    openTemplate: async () => {
-      throw invalidInput([{ pointer: '/templateId', message: 'is no template of this installation' }]);
-    },
     inviteOwner: invitations.inviteOwner,
-  };
+    createDefinitions,
+  });
   const routes: Route[] = [
-    ...tenantRoutes(tenantDeps),
-    ...ipRuleRoutes(tenantDeps),
-    ...memberRoutes({ ...tenantDeps, bookOf }),
+    ...tenancy.routes,
     ...rightsRoutes({ db, clock, transact, roles, tenants, rootTenantId: protocol.rootTenantId }),
     ...invitations.routes,
     ...people.routes,
@@ -130,7 +122,7 @@ export function createApi({
       addressHashes: audit.addressHashes,
     }),
   ];
-  return { routes, users: people.users, handlers: people.handlers, clients };
+  return { routes, users: people.users, handlers: { ...people.handlers, ...tenancy.handlers }, clients };
 }
 
 async function apiKeyPolicy(tenants: TenantCache, tenantId: string): Promise<ApiKeyPolicy> {

@@ -1,20 +1,17 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { type Static, type TOptional, Type } from '@sinclair/typebox';
+import { METRICS, type Metric } from '../../core/tenant-limits.ts';
 import { PAGE_QUERY, pageSchema } from '../../http/paging.ts';
 import { ID } from '../../http/route.ts';
 import { TENANT_SETTINGS } from './settings.ts';
 
-/** What may be limited. The first four are counted row by row, the others metered by the month. */
-export const METRICS = ['members', 'apiKeys', 'invitations', 'connections', 'monthlyActiveUsers', 'decisions', 'messages'] as const;
-export type Metric = (typeof METRICS)[number];
-
 const LIMIT = Type.Union([Type.Integer({ minimum: 0, maximum: 1_000_000_000_000 }), Type.Null()]);
-const perMetric = <T extends TSchema>(schema: T) => Object.fromEntries(METRICS.map((metric) => [metric, schema])) as Record<Metric, T>;
-
 /** By metric; null is without a limit, what is left out is as it would be without this. */
-export const LIMITS = Type.Partial(Type.Object(perMetric(LIMIT)), { description: 'By metric; null: unlimited' });
-export type LimitSet = Static<typeof LIMITS>;
+export const LIMITS = Type.Object(
+  Object.fromEntries(METRICS.map((metric) => [metric, Type.Optional(LIMIT)])) as Record<Metric, TOptional<typeof LIMIT>>,
+  { description: 'By metric; null: unlimited' },
+);
 
-const TYPE = Type.Union([Type.Literal('personal'), Type.Literal('team'), Type.Literal('enterprise')]);
+export const TYPE = Type.Union([Type.Literal('personal'), Type.Literal('team'), Type.Literal('enterprise')]);
 export const ANY_TYPE = Type.Union([...TYPE.anyOf, Type.Literal('root')]);
 export const STATUS = Type.Union([Type.Literal('active'), Type.Literal('suspended'), Type.Literal('deleted')]);
 const NAME = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' });

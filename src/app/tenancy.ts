@@ -1,0 +1,62 @@
+/** Tenants, their templates, plans, members and address rules, with what they run on. */
+import type { Config } from '../config.ts';
+import type { Audit } from '../features/audit/record.ts';
+import { PLAN_JOB, planHandler } from '../features/plans/plans.ts';
+import { planRoutes } from '../features/plans/routes.ts';
+import { subscriptionRoutes } from '../features/plans/subscription-routes.ts';
+import { SUBSCRIPTION_JOB, SUBSCRIPTION_SCHEDULE, type SubscriptionDeps, subscriptionHandler } from '../features/plans/subscriptions.ts';
+import { bookOf } from '../features/roles/book.ts';
+import type { RoleBooks } from '../features/roles/index.ts';
+import { createRoles } from '../features/roles/templates.ts';
+import type { TenantDeps } from '../features/tenants/commands.ts';
+import { tenantInPath } from '../features/tenants/in-path.ts';
+import type { TenantCache } from '../features/tenants/index.ts';
+import { ipRuleRoutes } from '../features/tenants/ip-rules-routes.ts';
+import { memberRoutes } from '../features/tenants/members-routes.ts';
+import { tenantRoutes } from '../features/tenants/routes.ts';
+import { openTemplate, type TemplateParts } from '../features/tenants/templates.ts';
+import { templateRoutes } from '../features/tenants/templates-routes.ts';
+import type { Route } from '../http/route.ts';
+import type { Database } from '../infra/postgres.ts';
+
+export interface TenancyParts {
+  config: Pick<Config, 'tenantDeletionGraceDays'>;
+  db: Database;
+  audit: Audit;
+  roles: RoleBooks;
+  tenants: TenantCache;
+  /** Ids of the ways to sign in. */
+  methods: readonly string[];
+  inviteOwner: TenantDeps['inviteOwner'];
+  createDefinitions: TemplateParts['createDefinitions'];
+}
+
+export function createTenancy({ config, db, audit, roles, tenants, methods, inviteOwner, createDefinitions }: TenancyParts) {
+  const { transact } = audit;
+  const deps: TenantDeps & { db: Database } = {
+    db,
+    transact,
+    tenants,
+    roles,
+    methods,
+    graceDays: config.tenantDeletionGraceDays,
+    openTemplate: (work, id) => openTemplate({ createRoles, createDefinitions }, work, id),
+    inviteOwner,
+  };
+  const subscriptions: SubscriptionDeps = { db, transact, changed: tenants.drop };
+  const routes: Route[] = [
+    ...tenantRoutes(deps),
+    ...ipRuleRoutes(deps),
+    ...memberRoutes({ ...deps, bookOf }),
+    ...templateRoutes(deps),
+    ...planRoutes(deps),
+    ...subscriptionRoutes({ ...subscriptions, inTenant: (scope, id) => tenantInPath(deps, scope, id) }),
+  ];
+  return {
+    routes,
+    handlers: { [PLAN_JOB]: planHandler({ db }), [SUBSCRIPTION_JOB]: subscriptionHandler(subscriptions) },
+  };
+}
+
+/** What of it comes by the clock. */
+export const TENANCY_SCHEDULE = [SUBSCRIPTION_SCHEDULE];

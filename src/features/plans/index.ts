@@ -1,0 +1,1 @@
+export type { PlanView, SubscriptionView } from './schema.ts';
