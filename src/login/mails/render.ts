@@ -174,5 +174,5 @@ const chosenName = (name: string): string =>
   [...oneLine(name)]
     .slice(0, 80)
     .join('')
-    .replace(/:\/\//g, ': / /')
+    .replace(/\/\//g, '/ /')
     .replace(/([.@])(?=[\p{L}\p{N}])/gu, '$1\u2060');
