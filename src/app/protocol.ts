@@ -86,14 +86,6 @@ export async function createProtocol(parts: ProtocolParts) {
   const count = countInto(metrics);
   const logout = createLogout({ clients, keys, clock, fetch, count });
   const failures = createFailureLimits(parts.limits);
-  const choice: TenantChoiceDeps = {
-    clock,
-    rootTenantId,
-    tenants: parts.tenants,
-    homeClients: new Set([ACCOUNT_CLIENT_ID]),
-    addressAllowed,
-    meter: parts.meter,
-  };
   const assurance: Assurance = {
     async required(_userId, _client, tenantId) {
       const tenant = tenantId === undefined ? undefined : await parts.tenants.find(tenantId);
@@ -101,6 +93,15 @@ export async function createProtocol(parts: ProtocolParts) {
     },
     // One factor is all that there is yet.
     reachable: async () => ACR[0],
+  };
+  const choice: TenantChoiceDeps = {
+    clock,
+    rootTenantId,
+    tenants: parts.tenants,
+    assurance,
+    homeClients: new Set([ACCOUNT_CLIENT_ID]),
+    addressAllowed,
+    meter: parts.meter,
   };
   const pages = protocolPages(parts.view);
 

@@ -236,6 +236,7 @@ const DETAILS: ReadonlySet<string> = new Set([
   'already used',
   'not an active member of the tenant',
   'the sign-in is too old for the tenant',
+  'the sign-in is too weak for the tenant',
   'client mismatch',
   'grant not found',
   'grant is expired',

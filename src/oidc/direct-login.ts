@@ -113,8 +113,8 @@ async function establish(
   const account = await findAccountWith(deps.accounts)(ctx, who.accountId);
   if (!account || !accountRecordOf(account)) throw new errors.InvalidGrant('account not found');
   ctx.oidc.entity('Account', account);
-  await directTenant(deps, ctx, account).catch((error: unknown) => {
-    if (error instanceof TenantRefused) refusals.set(ctx, { refused: 'auth.tenant_refused', status: 403 });
+  await directTenant(deps, ctx, account, who.acr).catch((error: unknown) => {
+    if (error instanceof TenantRefused) refusals.set(ctx, { refused: 'auth.tenant_refused', status: 403, extra: { reason: error.reason } });
     throw error;
   });
 

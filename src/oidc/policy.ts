@@ -3,22 +3,12 @@ import { type Configuration, type Grant, interactionPolicy, type KoaContextWithO
 import { epochSeconds } from '../core/clock.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
+import { type Assurance, rank } from './assurance.ts';
 import { recordOf } from './client-models.ts';
 import { type Agreement, findConsent } from './store.ts';
 import { actingTenantOf, admit, chooseTenant, isTooOld, seenAtOf, type TenantChoiceDeps, TenantRefused } from './tenant-choice.ts';
 
-/** Weakest first. */
-export const ACR = ['urn:gatehouse:acr:1fa', 'urn:gatehouse:acr:2fa', 'phr'] as const;
-
-const ORDER: readonly string[] = ACR;
-const rank = (acr: string | undefined): number => (acr === undefined ? -1 : ORDER.indexOf(acr));
-
-export interface Assurance {
-  /** The least assurance that policy asks of this person at this client, and in this tenant once it is known, whether they have the factors or not. */
-  required(userId: string, client: CachedClient, tenantId?: string): Promise<string>;
-  /** The best assurance that the person's factors can reach. */
-  reachable(userId: string): Promise<string>;
-}
+export { ACR, type Assurance } from './assurance.ts';
 
 /** The least requested value, and whether the request insists on it (OpenID Connect Core section 5.5.1.1). */
 function requested(ctx: KoaContextWithOIDC): { acr: string | undefined; essential: boolean } {

@@ -14,6 +14,7 @@ import type { TenantCache, TenantFacts } from '../features/tenants/index.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
 import { type AccountRecord, accountRecordOf } from './accounts.ts';
 import { type ActingQuestion, type ActingTenant, actingTenant, actingTenantUnasked } from './acting-tenant.ts';
+import { type Assurance, rank } from './assurance.ts';
 import { recordOf } from './client-models.ts';
 
 export interface TenantChoiceDeps {
@@ -22,24 +23,32 @@ export interface TenantChoiceDeps {
   rootTenantId: string;
   /** By the tenant's address rules. */
   addressAllowed(facts: TenantFacts, address: string): boolean;
+  assurance: Pick<Assurance, 'required'>;
   /** Clients at which everybody acts in their home tenant. */
   homeClients: ReadonlySet<string>;
   /** Counts who was active in a tenant. */
   meter?: { active(tenantId: string, userId: string): void } | undefined;
 }
 
-/** Said whatever the reason: whether there is such a tenant, and whose it is, is nobody else's business. */
-const NOT_A_MEMBER = 'not a member of this organization';
 /** Of codes and refresh tokens, RFC 6749 section 5.2. */
 const LEFT = 'not an active member of the tenant';
 const TOO_OLD = 'the sign-in is too old for the tenant';
+const TOO_WEAK = 'the sign-in is too weak for the tenant';
+
+const REFUSALS = {
+  // Said whatever the reason: whether there is such a tenant, and whose it is, is nobody else's business.
+  'tenant.foreign': 'not a member of this organization',
+  'tenant.address': 'not allowed from this address',
+  'tenant.sign_in_age': 'a newer sign-in is required',
+  'tenant.assurance': 'a stronger authentication is required',
+} as const;
 
 /** Recorded as `tenant.refused`. */
 export class TenantRefused extends errors.AccessDenied {
-  readonly reason: 'tenant.foreign' | 'tenant.address';
+  readonly reason: keyof typeof REFUSALS;
 
   constructor(reason: TenantRefused['reason'] = 'tenant.foreign') {
-    super(reason === 'tenant.foreign' ? NOT_A_MEMBER : 'not allowed from this address');
+    super(REFUSALS[reason]);
     this.reason = reason;
   }
 }
@@ -148,23 +157,37 @@ export async function redeemTenant(
   const unnamed = { ...question, requested: carried, remembered: undefined };
   const own = actingTenantUnasked(unnamed);
   if (!('tenantId' in own)) throw new errors.InvalidGrant(LEFT);
-  const acting = isRefresh && question.requested !== undefined ? actingTenant(question) : own;
+  const isNamed = isRefresh && question.requested !== undefined;
+  const acting = isNamed ? actingTenant(question) : own;
   if (!('tenantId' in acting)) throw new TenantRefused();
   const facts = await admit(deps, acting.tenantId);
   const rotates = isRefresh && recordOf(ctx.oidc.client!).profile !== 'fapi2';
   const age = { authTime: source.authTime, usedAt: rotates ? source.iat : undefined };
-  if (isTooOld(facts, age, epochSeconds(deps.clock.now()))) throw new errors.InvalidGrant(TOO_OLD);
+  // Whoever wanted to switch keeps what they have.
+  if (isTooOld(facts, age, epochSeconds(deps.clock.now())))
+    throw isNamed ? new TenantRefused('tenant.sign_in_age') : new errors.InvalidGrant(TOO_OLD);
+  if (await isTooWeak(deps, ctx, person.id, acting.tenantId, source.acr))
+    throw isNamed ? new TenantRefused('tenant.assurance') : new errors.InvalidGrant(TOO_WEAK);
   settleTenant(ctx, acting.tenantId);
   deps.meter?.active(acting.tenantId, person.id);
 }
 
-/** For a sign-in without pages: the tenant that is named, or the only one, or home. Throws TenantRefused. */
-export async function directTenant(deps: TenantChoiceDeps, ctx: KoaContextWithOIDC, account: Account): Promise<string> {
+const isTooWeak = async (
+  { assurance }: TenantChoiceDeps,
+  ctx: KoaContextWithOIDC,
+  userId: string,
+  tenantId: string,
+  acr: string | undefined,
+): Promise<boolean> => rank(acr) < rank(await assurance.required(userId, recordOf(ctx.oidc.client!), tenantId));
+
+/** For a sign-in without pages that reached `acr`: the tenant that is named, or the only one, or home. Throws TenantRefused. */
+export async function directTenant(deps: TenantChoiceDeps, ctx: KoaContextWithOIDC, account: Account, acr: string): Promise<string> {
   const person = accountRecordOf(account);
   if (!person) throw new errors.InvalidGrant('account not found');
   const choice = actingTenantUnasked(questionOf(deps, ctx, person));
   if (!('tenantId' in choice)) throw new TenantRefused();
   await admit(deps, choice.tenantId);
+  if (await isTooWeak(deps, ctx, person.id, choice.tenantId, acr)) throw new TenantRefused('tenant.assurance');
   settleTenant(ctx, choice.tenantId);
   return choice.tenantId;
 }

@@ -34,4 +34,5 @@ export const choiceOf = (db: Database, rootTenantId: string) => ({
   rootTenantId,
   homeClients: new Set<string>(),
   addressAllowed: () => true,
+  assurance: { required: async () => 'urn:gatehouse:acr:1fa' },
 });
