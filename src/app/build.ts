@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { currentRequest } from '../core/scope.ts';
 import { createDemo } from '../demo/demo.ts';
 import { createApiKeyUses } from '../features/api-keys/uses.ts';
+import { checkUserValues } from '../features/attributes/values.ts';
 import { createAudit } from '../features/audit/record.ts';
 import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
@@ -162,7 +163,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       queueMail,
       tenants,
       resolveTxt: options.resolveTxt,
-      checkAttributes: async () => {},
+      checkAttributes: checkUserValues,
     });
     const {
       routes,

@@ -1,6 +1,7 @@
 /** People and their imports with what they run on. */
 import type { Clock } from '../core/clock.ts';
 import { DEFAULT_LOCALE, message } from '../core/messages/catalogue.ts';
+import { faultsOfUserValues } from '../features/attributes/values.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { setImportedPassword, setPassword, setPasswordsOfNew } from '../features/credentials/commands.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
@@ -50,6 +51,7 @@ export function createPeople({ clock, db, reads, audit, passwords, sessions, rol
     transact,
     forget,
     roles,
+    faultsOfAttributes: faultsOfUserValues,
     async checkPassword(password, about, tenantId) {
       const fault = await passwords.judge(password, wordsOf(...about, ...(await tenantWords(db, tenantId))));
       return fault && message(DEFAULT_LOCALE, fault.key, fault.values);

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
-import { notFound } from '../../core/errors.ts';
+import { type FieldError, invalidInput, notFound } from '../../core/errors.ts';
 import { isId } from '../../core/ids.ts';
 import { isManagementPermission } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
@@ -72,6 +72,11 @@ export interface UserDeps {
    * invitation is open already, answers that one.
    */
   invite(work: Work, scope: Scope, input: NewInvitation): Promise<OpenInvitation>;
+  /**
+   * What is wrong with the values that people are to have in a tenant, by the tenant's definitions: one list for each, with pointers below
+   * `/attributes`. What is defined stays so until the transaction ends.
+   */
+  faultsOfAttributes(sql: Sql, tenantId: string, people: readonly Readonly<Record<string, unknown>>[]): Promise<FieldError[][]>;
   /** Destroys the person's key. */
   forget(userId: string, sql: Sql): Promise<void>;
 }
@@ -99,6 +104,7 @@ export async function changeUser(deps: UserDeps, scope: Scope, id: string, chang
       if (!scope.platform) checkAddress(domains, row, columns, change);
       const fields = changedFields(row, columns);
       if (hash === undefined && fields.length === 0) return row;
+      if (fields.includes('attributes')) await checkAttributes(deps, work.sql, scope.tenantId, setBy(change));
       if (home) await checkRights(deps, work.sql, scope, id);
       const disabled = columns.status === 'disabled' && row.status === 'active';
       if (disabled) await checkNotLast(deps, work.sql, scope, id);
@@ -113,6 +119,22 @@ export async function changeUser(deps: UserDeps, scope: Scope, id: string, chang
     throw asTaken(error);
   }
 }
+
+/** Throws 422 where values are not as the tenant defined them. */
+export async function checkAttributes(
+  deps: Pick<UserDeps, 'faultsOfAttributes'>,
+  sql: Sql,
+  tenantId: string,
+  values: Readonly<Record<string, AttributeValue>>,
+): Promise<void> {
+  if (Object.keys(values).length === 0) return;
+  const [errors = []] = await deps.faultsOfAttributes(sql, tenantId, [values]);
+  if (errors.length > 0) throw invalidInput(errors);
+}
+
+/** The values that a change sets; what it leaves alone may be older than its definition. */
+const setBy = ({ attributes, attributesPatch = {} }: UserChange): Record<string, AttributeValue> =>
+  attributes ?? Object.fromEntries(Object.entries(attributesPatch).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
 
 /** What a tenant keeps of a member is its own, wherever they are at home. */
 const isOfMembership = (change: UserChange): boolean =>

@@ -1,7 +1,7 @@
 import { newId } from '../../core/ids.ts';
 import type { Scope } from '../../core/scope.ts';
 import { columnsOfNew, type NewUser } from './columns.ts';
-import { domainsOf, type OpenInvitation, type UserDeps } from './commands.ts';
+import { checkAttributes, domainsOf, type OpenInvitation, type UserDeps } from './commands.ts';
 import { asTaken, verifiedForbidden } from './errors.ts';
 import { grantableRoles } from './grants.ts';
 import { insertGrants } from './grants-store.ts';
@@ -45,6 +45,7 @@ export async function createUser(deps: UserDeps, scope: Scope, input: NewUser): 
   const hash = await newHash(deps, input.password, columns);
   try {
     return await deps.transact(scope, async (work) => {
+      await checkAttributes(deps, work.sql, scope.tenantId, columns.attributes);
       const row = await insertUser(work.sql, columns);
       await insertGrants(work.sql, scope.tenantId, grantorOf(scope), [{ userId: row.id, roleIds }]);
       if (hash !== undefined) await storePassword(deps, work, row.id, hash, input.passwordMustChange);

@@ -1,5 +1,5 @@
 /** Carries out what a batch of an import asks for, in one transaction; a line that cannot be stops no other. */
-import { forbidden } from '../../core/errors.ts';
+import { forbidden, invalidInput } from '../../core/errors.ts';
 import type { Scope } from '../../core/scope.ts';
 import { translate } from '../../infra/postgres.ts';
 import type { Work } from '../audit/index.ts';
@@ -38,11 +38,34 @@ export async function carryOut(deps: ImportDeps, work: Work, scope: Scope, wishe
     else if ('person' in wish) people.push(wish);
     else outcomes.push(run.dryRun ? { line: wish.line, done: 'invited' } : await invite(deps, work, scope, wish));
   }
-  const { free, refused } = await sortOut(work, people, run);
+  const fitting = await withoutFaults(deps, work, scope, people);
+  outcomes.push(...fitting.refused);
+  const { free, refused } = await sortOut(work, fitting.people, run);
   outcomes.push(...refused);
   if (run.dryRun) outcomes.push(...free.map(({ line }): Outcome => ({ line, done: 'created' })));
   else outcomes.push(...(await createAll(deps, work, scope, free, run)));
   return outcomes;
+}
+
+/** Those whose values are as the tenant defined them. */
+async function withoutFaults(
+  deps: ImportDeps,
+  { sql }: Work,
+  { tenantId }: Scope,
+  wishes: readonly PersonWish[],
+): Promise<{ people: PersonWish[]; refused: Outcome[] }> {
+  const errors = await deps.faultsOfAttributes(
+    sql,
+    tenantId,
+    wishes.map(({ person }) => person.columns.attributes),
+  );
+  const isRight = (_wish: PersonWish, index: number): boolean => (errors[index] ?? []).length === 0;
+  return {
+    people: wishes.filter(isRight),
+    refused: wishes.flatMap((wish, index) =>
+      isRight(wish, index) ? [] : [{ line: wish.line, fault: faultOf(invalidInput(errors[index] ?? [])) }],
+    ),
+  };
 }
 
 /** Whoever began it may have been disabled, or lost the right, since. */

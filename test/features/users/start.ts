@@ -1,5 +1,6 @@
 import { systemClock } from '#src/core/clock.ts';
 import { message } from '#src/core/messages/catalogue.ts';
+import { checkUserValues, faultsOfUserValues } from '#src/features/attributes/values.ts';
 import { setImportedPassword, setPassword } from '#src/features/credentials/commands.ts';
 import { judgePassword } from '#src/features/credentials/policy.ts';
 import type { InvitationDeps } from '#src/features/invitations/index.ts';
@@ -28,7 +29,7 @@ export function userDeps({ db, transact, forget, openPersonal, box, log }: Parts
     queueMail: createQueueMail({ jobs: createJobs(db, log), box, mailer: createMailbox({ db, box, clock: systemClock }) }),
     render: ({ url }) => ({ subject: 'Invitation', html: url, text: url }),
     bookOf,
-    checkAttributes: async () => {},
+    checkAttributes: checkUserValues,
     baseIssuer: 'https://op.test',
   };
   const passwords = createPasswordHasher();
@@ -52,6 +53,7 @@ export function userDeps({ db, transact, forget, openPersonal, box, log }: Parts
         await sql(table).where({ user_id: userId }).delete();
     },
     forget,
+    faultsOfAttributes: faultsOfUserValues,
     roles: rolesKept(db),
   };
 }
