@@ -7,8 +7,6 @@ import type { Config } from '../config.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { currentRequest } from '../core/scope.ts';
 import { createDemo } from '../demo/demo.ts';
-import { createApiKeyUses } from '../features/api-keys/uses.ts';
-import { checkUserValues } from '../features/attributes/values.ts';
 import { createAudit } from '../features/audit/record.ts';
 import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
@@ -52,14 +50,13 @@ import { builtInMethods } from '../login/methods/index.ts';
 import { loginRoutes } from '../login/routes.ts';
 import { loginJobs } from '../login/send-code.ts';
 import { LOGIN_VIEWS } from '../login/views/pages.ts';
-import { createApiKeyDoor } from '../oidc/api-keys.ts';
-import { createAuthenticate } from '../oidc/authenticate.ts';
 import { serveDirectPaths } from '../oidc/direct-routes.ts';
 import { createInteractions } from '../oidc/interaction.ts';
 import { browserSession } from '../oidc/sessions.ts';
 import { storageKey } from '../oidc/storage-key.ts';
 import { createApi } from './api.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
+import { createCallers } from './callers.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
 import { createInvitations } from './invitations.ts';
 import { createProtocol } from './protocol.ts';
@@ -151,9 +148,10 @@ export async function buildApp(config: Config, options: AppOptions) {
       authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
     });
     const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers.map(({ url }) => url), keyOf: storageKey };
-    const uses = createApiKeyUses({ db, clock, log: warn });
-    closers.push(() => uses.close());
-    const keys = createApiKeyDoor({ db, clock, roles, uses });
+    const tenantHere = (): string => issuers.find(({ url }) => url === currentRequest.getStore()?.issuer)?.tenantId ?? rootTenantId;
+    const ownTenant = (): string | undefined => [tenantHere()].find((id) => id !== rootTenantId);
+    const callers = createCallers({ config, clock, db, roles, protocol, warn, ownTenant });
+    closers.push(callers.close);
     const invitations = createInvitations({
       config,
       clock,
@@ -163,7 +161,6 @@ export async function buildApp(config: Config, options: AppOptions) {
       queueMail,
       tenants,
       resolveTxt: options.resolveTxt,
-      checkAttributes: checkUserValues,
     });
     const {
       routes,
@@ -172,7 +169,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       handlers: ofPeople,
     } = createApi({
       invitations,
-      keys,
+      keys: callers.keys,
       config,
       clock,
       db,
@@ -200,8 +197,6 @@ export async function buildApp(config: Config, options: AppOptions) {
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
-    const tenantHere = (): string => issuers.find(({ url }) => url === currentRequest.getStore()?.issuer)?.tenantId ?? rootTenantId;
-    const ownTenant = (): string | undefined => [tenantHere()].find((id) => id !== rootTenantId);
     const interactions = createInteractions({ providerOf: protocol.providerNow, db, audit: audit.audit, clock });
     const published = [...routes, ...healthRoutes(health)];
     const own = createOwnApp(
@@ -210,16 +205,7 @@ export async function buildApp(config: Config, options: AppOptions) {
         frontDoor('/account'),
         serveDirectPaths(protocol.pool),
         mountRoutes(routes, {
-          authenticate: createAuthenticate({
-            db,
-            clock,
-            tokens: protocol.tokens,
-            baseIssuer: config.issuer,
-            roles,
-            keys,
-            failures: protocol.failures,
-            ownTenant,
-          }),
+          authenticate: callers.authenticate,
           audit: audit.audit,
           defaultTenantId: tenantHere,
           admit: createAdmit({ tenants }),

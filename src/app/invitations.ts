@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { DEFAULT_LOCALE } from '../core/messages/catalogue.ts';
 import { ALL_PERMISSIONS } from '../core/permissions.ts';
 import type { Scope } from '../core/scope.ts';
+import { checkUserValues } from '../features/attributes/values.ts';
 import type { Work } from '../features/audit/index.ts';
 import type { Audit } from '../features/audit/record.ts';
 import type { DomainDeps } from '../features/domains/commands.ts';
@@ -33,10 +34,9 @@ export interface InvitationParts {
   tenants: TenantCache;
   /** Who looks TXT records up; the machine's resolver where nothing is said. */
   resolveTxt?: ResolveTxt | undefined;
-  checkAttributes: InvitationDeps['checkAttributes'];
 }
 
-export function createInvitations({ config, clock, db, audit, limits, queueMail, tenants, resolveTxt, checkAttributes }: InvitationParts) {
+export function createInvitations({ config, clock, db, audit, limits, queueMail, tenants, resolveTxt }: InvitationParts) {
   const { transact } = audit;
   const deps: InvitationDeps = {
     db,
@@ -46,7 +46,7 @@ export function createInvitations({ config, clock, db, audit, limits, queueMail,
     queueMail,
     render: (mail) => renderMail('invitation', DEFAULT_LOCALE, mail),
     bookOf,
-    checkAttributes,
+    checkAttributes: checkUserValues,
     baseIssuer: config.issuer,
   };
   const domains: DomainDeps = {
