@@ -1,42 +1,14 @@
-/** The organizations that a person belongs to, and is invited to. */
+/** What a person does about the organizations that they belong to, and are invited to. */
 import { AppError } from '../core/errors.ts';
 import { isId } from '../core/ids.ts';
 import { acceptInvitation, declineInvitation, invitationsTo } from '../features/invitations/decide.ts';
 import { setRouteTemplate } from '../http/access-log.ts';
 import type { PageBase } from '../http/pages.ts';
-import type { Database } from '../infra/postgres.ts';
-import type { Person } from '../login/people-store.ts';
 import { findMemberships, type MembershipRow } from './store.ts';
-import { type InvitedRow, type OrganizationRow, showAccountPage } from './views/pages.ts';
+import { showAccountPage } from './views/pages.ts';
 import { type AccountRoutesDeps, readPosted, seeOther, type Visit } from './visit.ts';
 
 const LEAVE = '/account/organizations/{id}/leave';
-
-export async function organizationsOf(
-  db: Database,
-  person: Person,
-): Promise<{ organizations: OrganizationRow[]; invitations: InvitedRow[] }> {
-  const [memberships, invitations] = await Promise.all([findMemberships(db, person.id), invitationsTo({ db }, person.id)]);
-  return {
-    organizations: memberships.filter(isWorthTelling).map(({ tenant_id: id, name, roles, status }) => ({
-      name,
-      roles,
-      home: id === person.homeTenantId,
-      suspended: status !== 'active',
-      leaveUrl: id === person.homeTenantId ? undefined : LEAVE.replace('{id}', id),
-    })),
-    invitations: invitations.map(({ id, tenant, inviter, roles, expiresAt }) => ({
-      id,
-      name: tenant,
-      inviter: inviter ?? undefined,
-      roles,
-      until: new Date(expiresAt),
-    })),
-  };
-}
-
-/** Everybody who registers is at home where the installation is run: that says nothing before they have a role there. */
-const isWorthTelling = ({ type, status, roles }: MembershipRow): boolean => status !== 'deleted' && (type !== 'root' || roles.length > 0);
 
 /** `join` or `decline` of an invitation to the person's own address; what to tell, undefined where it is not open. */
 export async function decideOnInvited(

@@ -2,7 +2,7 @@ import { findPassword } from '../features/credentials/store.ts';
 import { listGrants, listSessions, type SessionQueryDeps } from '../features/sessions/queries.ts';
 import type { Person } from '../login/people-store.ts';
 import type { BrowserSession } from '../oidc/sessions.ts';
-import { organizationsOf } from './organizations.ts';
+import { organizationsOf } from './memberships.ts';
 import { findAgreements } from './store.ts';
 import type { AccountPage, AppRow } from './views/pages.ts';
 

@@ -1,3 +1,4 @@
+import { mails } from './en-mails.ts';
 import { organizations } from './en-organizations.ts';
 
 /**
@@ -265,37 +266,7 @@ export const en = {
   'mailbox.email': 'Mail',
   'mailbox.sms': 'Text',
 
-  // Mails
-  'mail.expires': {
-    one: 'It works for one minute and only once. Never pass it on: nobody from {brand} will ask you for it.',
-    other: 'It works for {count} minutes and only once. Never pass it on: nobody from {brand} will ask you for it.',
-  },
-  'mail.asked': 'Asked for on {at}, from {address} ({device}).',
-  'mail.happened': 'It happened on {at}, from {address} ({device}).',
-  'mail.footer': 'You get this mail because of something that happened with your address at {host}. There is nothing to unsubscribe from.',
-  'mail.verify.subject': '{code} is your {brand} code',
-  'mail.verify.heading': 'Confirm your email address',
-  'mail.verify.lead': 'Enter this code on the page that asked for it:',
-  'mail.verify.not_you': 'If you did not ask for it, do nothing: without the code nothing happens.',
-  'mail.reset.subject': '{code} is your {brand} code to reset your password',
-  'mail.reset.heading': 'Reset your password',
-  'mail.reset.lead': 'Enter this code on the page that asked for it:',
-  'mail.reset.link_lead': 'Closed that page? Open it again here:',
-  'mail.reset.link': 'Choose a new password',
-  'mail.reset.not_you': 'If you did not ask for it, do nothing: your password stays as it is.',
-  'mail.changed.subject': 'Your {brand} password was changed',
-  'mail.changed.heading': 'Your password was changed',
-  'mail.changed.lead': 'The password of your account was changed, and other devices were signed out.',
-  'mail.changed.not_you': 'If that was not you, take your account back now:',
-  'mail.changed.link': 'Reset the password',
-  'mail.exists.subject': 'You already have a {brand} account',
-  'mail.exists.heading': 'You already have an account',
-  'mail.exists.lead':
-    'Somebody, most likely you, tried to create an account with this address. There already is one, so nothing was changed.',
-  'mail.exists.sign_in': 'Sign in',
-  'mail.exists.reset_lead': 'Forgot the password? Reset it here:',
-  'mail.exists.reset': 'Reset the password',
-  'mail.exists.not_you': 'If that was not you, do nothing: your account is as it was.',
+  ...mails,
   ...organizations,
 } as const satisfies Catalogue;
 
