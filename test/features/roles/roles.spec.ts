@@ -189,6 +189,19 @@ describe('roles', () => {
     assert.equal((await patch(clerk, { description: 'keeps what it had' })).status, 200);
   });
 
+  it('are a thousand at most', async () => {
+    const crowded = api.tenants[1];
+    const many = 1000 - (await api.owner.query('select 1 from roles where tenant_id = $1', [crowded])).rowCount!;
+    await api.owner.query(
+      `insert into roles (id, tenant_id, name) select gen_random_uuid(), $1, 'r' || n from generate_series(1, $2::int) as n`,
+      [crowded, many],
+    );
+    const answer = await create({ roleName: 'one more' }, api.tokenOf({ tenantId: crowded }));
+    assert.deepEqual([answer.status, answer.body['code'], answer.body['limit']], [409, 'limit.reached', 'roles']);
+    await api.owner.query(`delete from roles where tenant_id = $1 and name ~ '^r[0-9]+$'`, [crowded]);
+    assert.equal((await create({ roleName: 'one more' }, api.tokenOf({ tenantId: crowded }))).status, 201);
+  });
+
   it('of a template are made together, parents first whatever their order', async () => {
     const [, other] = api.tenants;
     const roles = [
