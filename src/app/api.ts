@@ -86,6 +86,7 @@ export function createApi({
   });
   const tenancy = createTenancy({
     config,
+    clock,
     db,
     audit,
     roles,

@@ -20,6 +20,8 @@ import { createAdmit } from '../features/tenants/admit.ts';
 import { createTenantCache } from '../features/tenants/cache.ts';
 import { leaveTenant } from '../features/tenants/members.ts';
 import { listIssuers } from '../features/tenants/store.ts';
+import { createMeter } from '../features/usage/meter.ts';
+import { createSpend, withinLimit } from '../features/usage/spend.ts';
 import { assets } from '../http/assets.ts';
 import { createCsrf } from '../http/csrf.ts';
 import { apiReference } from '../http/docs.ts';
@@ -100,6 +102,8 @@ export async function buildApp(config: Config, options: AppOptions) {
     closers.push(() => feed.stop());
     const roles = createRoleBooks({ db, feed });
     const tenants = createTenantCache({ db, feed });
+    const meter = createMeter({ db, clock, tenants, log: warn });
+    closers.push(() => meter.close());
     const audit = createAudit({ db, box, clock, jobs, log });
     feed.on('person', ({ id }) => audit.drop(id));
     feed.on(
@@ -115,7 +119,7 @@ export async function buildApp(config: Config, options: AppOptions) {
 
     const mailbox = !config.smtpUrl && config.loopback && !config.production ? createMailbox({ db, box, clock }) : undefined;
     const mailer = config.smtpUrl ? createSmtpMailer(config.smtpUrl, config.mailFrom) : mailbox;
-    const queueMail = createQueueMail({ jobs, box, mailer });
+    const queueMail = createQueueMail({ jobs, box, mailer, count: (tenantId) => meter.count(tenantId, 'messages') });
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
     const passwords = createPasswords({ hasher: createPasswordHasher(), rules: { ...config.passwordPolicy, contextWords } });
     const methods = [...builtInMethods({ passwords }), ...more];
@@ -144,6 +148,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       rootTenantId,
       roles,
       tenants,
+      meter,
       issuers: () => issuers,
       authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
     });
@@ -158,7 +163,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       db,
       audit,
       limits,
-      queueMail,
+      queueMail: withinLimit(meter, queueMail),
       tenants,
       resolveTxt: options.resolveTxt,
     });
@@ -209,6 +214,7 @@ export async function buildApp(config: Config, options: AppOptions) {
           audit: audit.audit,
           defaultTenantId: tenantHere,
           admit: createAdmit({ tenants }),
+          spend: createSpend(meter),
           tenantExists: async (id) => (await tenants.find(id))?.status === 'active',
           idempotency: createIdempotencyKeys({ db, box }),
           limit: ({ actor, request }) =>

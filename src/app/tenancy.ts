@@ -1,5 +1,7 @@
 /** Tenants, their templates, plans, members and address rules, with what they run on. */
 import type { Config } from '../config.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Scope } from '../core/scope.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { PLAN_JOB, planHandler } from '../features/plans/plans.ts';
 import { planRoutes } from '../features/plans/routes.ts';
@@ -16,11 +18,13 @@ import { memberRoutes } from '../features/tenants/members-routes.ts';
 import { tenantRoutes } from '../features/tenants/routes.ts';
 import { openTemplate, type TemplateParts } from '../features/tenants/templates.ts';
 import { templateRoutes } from '../features/tenants/templates-routes.ts';
+import { usageRoutes } from '../features/usage/routes.ts';
 import type { Route } from '../http/route.ts';
 import type { Database } from '../infra/postgres.ts';
 
 export interface TenancyParts {
   config: Pick<Config, 'tenantDeletionGraceDays'>;
+  clock: Clock;
   db: Database;
   audit: Audit;
   roles: RoleBooks;
@@ -31,7 +35,7 @@ export interface TenancyParts {
   createDefinitions: TemplateParts['createDefinitions'];
 }
 
-export function createTenancy({ config, db, audit, roles, tenants, methods, inviteOwner, createDefinitions }: TenancyParts) {
+export function createTenancy({ config, clock, db, audit, roles, tenants, methods, inviteOwner, createDefinitions }: TenancyParts) {
   const { transact } = audit;
   const deps: TenantDeps & { db: Database } = {
     db,
@@ -44,13 +48,15 @@ export function createTenancy({ config, db, audit, roles, tenants, methods, invi
     inviteOwner,
   };
   const subscriptions: SubscriptionDeps = { db, transact, changed: tenants.drop };
+  const inTenant = (scope: Scope, id: string): Promise<Scope> => tenantInPath(deps, scope, id);
   const routes: Route[] = [
     ...tenantRoutes(deps),
     ...ipRuleRoutes(deps),
     ...memberRoutes({ ...deps, bookOf }),
     ...templateRoutes(deps),
     ...planRoutes(deps),
-    ...subscriptionRoutes({ ...subscriptions, inTenant: (scope, id) => tenantInPath(deps, scope, id) }),
+    ...subscriptionRoutes({ ...subscriptions, inTenant }),
+    ...usageRoutes({ db, clock, tenants, inTenant }),
   ];
   return {
     routes,

@@ -30,6 +30,8 @@ export interface RouteDeps {
   tenantExists(id: string): Promise<boolean>;
   /** Throws where nobody may act in the tenant from where the request comes: 403, kept as a refusal. Called once the tenant is known. */
   admit?(scope: Scope): Promise<void>;
+  /** Counts what the tenant pays for; throws 429 where no more fits. Called for whoever has the permission. */
+  spend?(scope: Scope, route: Route): Promise<void>;
   idempotency?: IdempotencyStore | undefined;
   /** Throws 429; called once a request, as soon as it is known who calls. */
   limit?(scope: Scope, route: Route): Promise<void>;
@@ -95,6 +97,7 @@ async function run(ctx: Context, target: Mounted, params: Record<string, string>
   const scope = await inTenant(ctx, caller, route, deps);
   await admit(scope, route, deps);
   await permit(scope, route, deps);
+  await deps.spend?.(scope, route);
   if (target.params(params).length > 0) throw notFound(route.spec.noun);
   const query = readQuery(ctx, target);
   const loaded = await route.load(scope, params, ctx);

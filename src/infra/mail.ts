@@ -24,9 +24,9 @@ export interface Mailer {
 
 /**
  * Puts a mail in the queue; with `sql` it is sent when, and only when, that transaction commits. `until`: when it says nothing of use any
- * more; still in the queue then, it is dropped. Throws 503 `mail.not_configured` where there is no mailer.
+ * more; still in the queue then, it is dropped. `tenantId`: whose message it is. Throws 503 `mail.not_configured` where there is no mailer.
  */
-export type QueueMail = (mail: Mail, sql?: Sql, options?: { until?: Date }) => Promise<void>;
+export type QueueMail = (mail: Mail, sql?: Sql, options?: { until?: Date; tenantId?: string }) => Promise<void>;
 
 export const MAIL_JOB = 'mail.send';
 const CONTEXT = 'mail';
@@ -81,12 +81,19 @@ interface Queue {
 }
 
 /** The way to the queue. Codes and links never lie in the database in the clear. */
-export function createQueueMail(deps: { jobs: Queue; box: SecretBox; mailer: Mailer | undefined }): QueueMail {
-  return async (mail, sql, { until } = {}) => {
+export function createQueueMail(deps: {
+  jobs: Queue;
+  box: SecretBox;
+  mailer: Mailer | undefined;
+  /** Meters what was queued, even if the transaction is taken back later. */
+  count?(tenantId: string): void;
+}): QueueMail {
+  return async (mail, sql, { until, tenantId } = {}) => {
     if (!deps.mailer) throw mailNotConfigured();
     checkMail(mail);
     const sealed = deps.box.seal(JSON.stringify(mail), CONTEXT).toString('base64');
     await deps.jobs.add({ name: MAIL_JOB, payload: { sealed, ...(until ? { until: until.toISOString() } : {}) } }, sql);
+    if (tenantId !== undefined) deps.count?.(tenantId);
   };
 }
 

@@ -15,5 +15,5 @@ export async function tellPasswordChanged(
     issuer,
     resetUrl: `${issuer}/account`,
   });
-  await deps.queueMail({ to: email, ...mail }, work.sql);
+  await deps.queueMail({ to: email, ...mail }, work.sql, { tenantId: scope.tenantId });
 }

@@ -98,7 +98,7 @@ async function sendCode(deps: FlowDeps, payload: unknown): Promise<void> {
     const binding = { purpose, journeyId: request.journeyId, recipient: emailKey(email) };
     const until = addSeconds(deps.clock.now(), deps.codes.lifetimeSeconds);
     const code = await deps.codes.issue(work.sql, binding, person?.id);
-    await deps.queueMail({ to, ...codeMail(deps, request, code) }, work.sql, { until });
+    await deps.queueMail({ to, ...codeMail(deps, request, code) }, work.sql, { until, tenantId });
     work.record({ ...about, type: 'code.sent', outcome: 'success', data: { purpose, channel: 'email' } });
   });
 }
@@ -116,14 +116,14 @@ function codeMail(deps: FlowDeps, { purpose, locale, url, at, request }: CodeReq
 }
 
 /** Whoever registers learns nothing; whoever the address belongs to learns of it, in their own mailbox. */
-async function tellOwner(deps: FlowDeps, work: Work, { locale, at, request }: CodeRequest, to: string): Promise<void> {
+async function tellOwner(deps: FlowDeps, work: Work, { tenantId, locale, at, request }: CodeRequest, to: string): Promise<void> {
   const mail = renderMail('account-exists', locale, {
     cause: causeOf(at, request),
     issuer: request.issuer,
     signInUrl: `${request.issuer}/account`,
     resetUrl: `${request.issuer}/account`,
   });
-  await deps.queueMail({ to, ...mail }, work.sql);
+  await deps.queueMail({ to, ...mail }, work.sql, { tenantId });
 }
 
 const causeOf = (at: number, { address, device }: CodeRequest['request']) => ({ at: new Date(at), address, device });

@@ -114,7 +114,13 @@ async function establish(
   if (!account || !accountRecordOf(account)) throw new errors.InvalidGrant('account not found');
   ctx.oidc.entity('Account', account);
   await directTenant(deps, ctx, account, who.acr).catch((error: unknown) => {
-    if (error instanceof TenantRefused) refusals.set(ctx, { refused: 'auth.tenant_refused', status: 403, extra: { reason: error.reason } });
+    if (error instanceof TenantRefused)
+      refusals.set(
+        ctx,
+        error.reason === 'tenant.limit'
+          ? { refused: 'limit.reached', status: 403, extra: { limit: 'monthlyActiveUsers' } }
+          : { refused: 'auth.tenant_refused', status: 403, extra: { reason: error.reason } },
+      );
     throw error;
   });
 

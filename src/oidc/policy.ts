@@ -110,7 +110,7 @@ function tenantPrompt(deps: TenantChoiceDeps): interactionPolicy.Prompt {
         if (!choice) return Check.NO_NEED_TO_PROMPT;
         if ('refused' in choice) throw new TenantRefused();
         if ('choose' in choice) return Check.REQUEST_PROMPT;
-        await admit(deps, choice.tenantId);
+        await admit(deps, choice.tenantId, ctx.oidc.account?.accountId);
         return Check.NO_NEED_TO_PROMPT;
       },
       (ctx) => {

@@ -26,8 +26,8 @@ export interface TenantChoiceDeps {
   assurance: Pick<Assurance, 'required'>;
   /** Clients at which everybody acts in their home tenant. */
   homeClients: ReadonlySet<string>;
-  /** Counts who was active in a tenant. */
-  meter?: { active(tenantId: string, userId: string): void } | undefined;
+  /** Counts who was active in a tenant, and says whether somebody new fits in this month. */
+  meter?: { active(tenantId: string, userId: string): void; admits(tenantId: string, userId: string): Promise<boolean> } | undefined;
 }
 
 /** Of codes and refresh tokens, RFC 6749 section 5.2. */
@@ -41,6 +41,7 @@ const REFUSALS = {
   'tenant.address': 'not allowed from this address',
   'tenant.sign_in_age': 'a newer sign-in is required',
   'tenant.assurance': 'a stronger authentication is required',
+  'tenant.limit': 'the organization has reached its limit of active people this month',
 } as const;
 
 /** Recorded as `tenant.refused`. */
@@ -109,12 +110,13 @@ export function chooseTenant(deps: TenantChoiceDeps, ctx: KoaContextWithOIDC): A
   return choice;
 }
 
-/** Throws TenantRefused where the tenant does not let the request's address in. */
-export async function admit(deps: TenantChoiceDeps, tenantId: string): Promise<TenantFacts> {
+/** Throws TenantRefused where the tenant does not let the request's address in, or has no room for one more person this month. */
+export async function admit(deps: TenantChoiceDeps, tenantId: string, userId: string | undefined): Promise<TenantFacts> {
   const facts = await deps.tenants.find(tenantId);
   if (facts?.status !== 'active') throw new TenantRefused();
   const address = currentRequest.getStore()?.address;
   if (address && !deps.addressAllowed(facts, address)) throw new TenantRefused('tenant.address');
+  if (userId !== undefined && deps.meter && !(await deps.meter.admits(tenantId, userId))) throw new TenantRefused('tenant.limit');
   return facts;
 }
 
@@ -160,7 +162,7 @@ export async function redeemTenant(
   const isNamed = isRefresh && question.requested !== undefined;
   const acting = isNamed ? actingTenant(question) : own;
   if (!('tenantId' in acting)) throw new TenantRefused();
-  const facts = await admit(deps, acting.tenantId);
+  const facts = await admit(deps, acting.tenantId, person.id);
   const rotates = isRefresh && recordOf(ctx.oidc.client!).profile !== 'fapi2';
   const age = { authTime: source.authTime, usedAt: rotates ? source.iat : undefined };
   // Whoever wanted to switch keeps what they have.
@@ -186,9 +188,10 @@ export async function directTenant(deps: TenantChoiceDeps, ctx: KoaContextWithOI
   if (!person) throw new errors.InvalidGrant('account not found');
   const choice = actingTenantUnasked(questionOf(deps, ctx, person));
   if (!('tenantId' in choice)) throw new TenantRefused();
-  await admit(deps, choice.tenantId);
+  await admit(deps, choice.tenantId, person.id);
   if (await isTooWeak(deps, ctx, person.id, choice.tenantId, acr)) throw new TenantRefused('tenant.assurance');
   settleTenant(ctx, choice.tenantId);
+  deps.meter?.active(choice.tenantId, person.id);
   return choice.tenantId;
 }
 

@@ -134,7 +134,7 @@ async function sendMail(deps: InvitationDeps, work: Work, scope: Scope, row: Inv
   const issuer = scope.request.issuer || deps.baseIssuer;
   const url = `${issuer}/account/invitations/${secret}`;
   const mail = deps.render({ issuer, tenant, inviter: inviter ?? undefined, url, until: row.expires_at });
-  await deps.queueMail({ to: row.email, ...mail }, work.sql, { until: row.expires_at });
+  await deps.queueMail({ to: row.email, ...mail }, work.sql, { until: row.expires_at, tenantId: scope.tenantId });
 }
 
 const personBehind = ({ actor }: Scope): string | undefined =>
