@@ -1,3 +1,4 @@
+import { isId } from '../../core/ids.ts';
 import type { Sql } from '../../infra/postgres.ts';
 import type { AttributeEntity, AttributeValues } from './index.ts';
 
@@ -8,17 +9,18 @@ export interface StoredValues {
 
 /** The rows that values are of, as the tenant has them; of people, the memberships. */
 const OWNERS = {
-  group: 'select from groups where tenant_id = ? and id::text = ?',
+  group: 'select from groups where tenant_id = ? and id = ?',
   client: 'select from clients where tenant_id = ? and client_id = ?',
-  resource: 'select from resources where tenant_id = ? and id::text = ?',
-  tenant: 'select from tenants where id = ? and id::text = ?',
+  resource: 'select from resources where tenant_id = ? and id = ?',
+  tenant: 'select from tenants where id = ? and id = ?',
 } as const;
 
 /** What the tenant keeps of an entity of its own; undefined where there is no such entity. Version 1 is that of nothing. */
 export async function findValues(sql: Sql, tenantId: string, entity: AttributeEntity, id: string): Promise<StoredValues | undefined> {
+  if (entity !== 'client' && !isId(id)) return undefined;
   const { rows } =
     entity === 'user'
-      ? await sql.raw<{ rows: StoredValues[] }>('select attributes, version from memberships where tenant_id = ? and user_id::text = ?', [
+      ? await sql.raw<{ rows: StoredValues[] }>('select attributes, version from memberships where tenant_id = ? and user_id = ?', [
           tenantId,
           id,
         ])
@@ -33,9 +35,15 @@ export async function findValues(sql: Sql, tenantId: string, entity: AttributeEn
 
 /** The same, held until the transaction ends. */
 export async function lockValues(sql: Sql, tenantId: string, entity: AttributeEntity, id: string): Promise<StoredValues | undefined> {
+  if (entity !== 'client' && !isId(id)) return undefined;
   if (entity === 'user') {
+    // Whoever changes a person as a whole holds the person.
+    await sql.raw(
+      'select 1 from users u join memberships m on m.tenant_id = ? and m.user_id = u.id where u.id = ? for no key update of u',
+      [tenantId, id],
+    );
     const { rows } = await sql.raw<{ rows: StoredValues[] }>(
-      'select attributes, version from memberships where tenant_id = ? and user_id::text = ? for no key update',
+      'select attributes, version from memberships where tenant_id = ? and user_id = ? for no key update',
       [tenantId, id],
     );
     return rows[0];

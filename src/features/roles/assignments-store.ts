@@ -116,8 +116,10 @@ export async function listAssignments(
       : 'groupId' in of
         ? ['a.group_id = ?', [of.groupId]]
         : [
-            '(a.user_id = ? or a.group_id in (select g.group_id from group_members g where g.tenant_id = a.tenant_id and g.user_id = ?))',
-            [of.userId, of.userId],
+            `a.id in (select own.id from role_assignments own where own.tenant_id = ? and own.user_id = ? union all
+               select theirs.id from group_members g join role_assignments theirs on theirs.tenant_id = g.tenant_id and theirs.group_id = g.group_id
+               where g.tenant_id = ? and g.user_id = ?)`,
+            [tenantId, of.userId, tenantId, of.userId],
           ];
   const { rows } = await sql.raw<{ rows: ListedAssignment[] }>(
     `select a.*, r.name as role_name, floor(extract(epoch from a.created_at) * 1000000)::text as position

@@ -86,11 +86,9 @@ export const SHOWN = 'u.*, m.attributes, m.version as member_version';
 const SEEN = 'from users u join memberships m on m.tenant_id = ? and m.user_id = u.id';
 
 export async function findUser(sql: Sql, tenantId: string, id: string, lock = false): Promise<UserRow | undefined> {
-  const { rows } = await sql.raw<{ rows: UserRow[] }>(`select ${SHOWN} ${SEEN} where u.id = ?${lock ? ' for update of u' : ''}`, [
-    tenantId,
-    id,
-  ]);
-  return rows[0];
+  // Read after the lock is held: what waits for it would see the membership as it was before.
+  if (lock) await sql.raw(`select 1 ${SEEN} where u.id = ? for update of u`, [tenantId, id]);
+  return (await sql.raw<{ rows: UserRow[] }>(`select ${SHOWN} ${SEEN} where u.id = ?`, [tenantId, id])).rows[0];
 }
 
 /** Ends the membership in the tenant `of`, looking into that tenant for the length of one statement. Answers whether there was one. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { attributeRoutes } from '#src/features/attributes/routes.ts';
+import { valueRoutes } from '#src/features/attributes/value-routes.ts';
 import { userRoutes } from '#src/features/users/routes.ts';
 import { userDeps } from '#test/features/users/start.ts';
 import { type ApiAnswer, type ApiHarness, type Loose, startApi } from '#test/support/api.ts';
@@ -9,7 +10,11 @@ describe('attributes of people who are created and changed', () => {
   let token: string;
 
   before(async () => {
-    api = await startApi((parts) => [...userRoutes(userDeps(parts)), ...attributeRoutes(parts)]);
+    api = await startApi((parts) => [
+      ...userRoutes(userDeps(parts)),
+      ...attributeRoutes(parts),
+      ...valueRoutes({ ...parts, tenantInPath: async (scope) => scope }),
+    ]);
     token = api.tokenOf({ tenantId: api.tenants[0] });
     for (const body of [
       { path: 'user.level', type: 'number' },
@@ -42,6 +47,20 @@ describe('attributes of people who are created and changed', () => {
       (await call('POST /api/users', { username: 'bob', attributes: wrong }, api.tokenOf({ tenantId: api.tenants[1] }))).status,
       201,
     );
+  });
+
+  it('are all kept where several are changed at the same instant, by whichever way', async () => {
+    const made = await call('POST /api/users', { username: 'busy' });
+    const path = `/api/users/${String(made.body['id'])}`;
+    const names = Array.from({ length: 12 }, (_, n) => `a${n}`);
+    const answers = await Promise.all(
+      names.map((name, n) =>
+        n % 2 ? call(`PUT ${path}/attributes`, { [name]: n }) : call(`PATCH ${path}`, { attributes: { [name]: n } }),
+      ),
+    );
+    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+    const { body } = await api.call(token, `GET ${path}/attributes`);
+    assert.deepEqual(Object.keys(body).sort(), names.sort());
   });
 
   it('that are older than their definition stay while others change', async () => {
