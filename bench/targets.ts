@@ -51,12 +51,13 @@ async function signingKeys(url: string, encryptionKey: Buffer): Promise<unknown[
   return keys.map(({ kid, sealed }) => JSON.parse(box.open(sealed, `${PRIVATE_KEY_CONTEXT}:${kid}`).toString()) as unknown);
 }
 
-async function startGatehouse(
+/** Gatehouse on that database; `closers` get what ends it. */
+export async function startGatehouse(
   databaseUrl: string,
   directory: string,
   encryptionKey: Buffer,
   closers: (() => Promise<unknown>)[],
-): Promise<Target> {
+): Promise<Target & { admin: { id: string; secret: string } }> {
   const [port, metricsPort] = [await freePort(), await freePort()];
   const admin = { id: 'bench-admin', secret: randomBytes(24).toString('base64url') };
   const child = spawn(process.execPath, ['src/main.ts'], {
@@ -83,6 +84,7 @@ async function startGatehouse(
   await untilReady(wire, child);
   const clients = await prepareGatehouse(wire, origin, admin);
   return {
+    admin,
     name: 'gatehouse',
     pid: child.pid!,
     wire,
