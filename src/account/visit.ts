@@ -56,7 +56,9 @@ export async function arrive(deps: AccountRoutesDeps, ctx: Context): Promise<Vis
 /** Through the authorization endpoint as any application; what comes back is only looked at for having come back. */
 export function startSignIn(deps: Pick<AccountRoutesDeps, 'view'>, ctx: Context): void {
   if (ctx.query['code'] !== undefined || ctx.query['error'] !== undefined) {
-    const link = { href: '/account', text: 'frame.try_again' } as const;
+    // Whoever is refused, as at the host of a tenant they are no member of, may be somebody else there.
+    const href = ctx.query['error'] === 'access_denied' ? signInUrl('login') : '/account';
+    const link = { href, text: 'frame.try_again' } as const;
     showCommonPage(ctx, deps.view, 'message', { locale: localeOf(ctx), title: 'login.again', link }, { status: 401 });
     return;
   }

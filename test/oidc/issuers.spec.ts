@@ -155,6 +155,13 @@ describe('a tenant’s own issuer', function () {
     const account = await visit(browser, '/account');
     assert.equal(account.page?.status, 401, account.page?.text);
     assert.doesNotMatch(account.page?.text ?? '', new RegExp(stranger.login));
+    const again = /href="(\/auth\?[^"]*)"/.exec(account.page?.text ?? '')?.[1]?.replaceAll('&amp;', '&');
+    assert.ok(again);
+    let at = await visit(browser, again, { login: member.login, password: member.password });
+    // The first person is signed out before the second comes in.
+    if (at.page && at.page.url !== `${url}/account`) at = { ...at, ...(await submit(browser, at.page, {})) };
+    assert.deepEqual([at.page?.url, at.page?.status], [`${url}/account`, 200], at.page?.text);
+    assert.match(at.page?.text ?? '', new RegExp(member.login.replaceAll('.', '\\.')));
   });
 
   it('registers people at home in its tenant, as that tenant’s settings say', async () => {
