@@ -31,19 +31,18 @@ export const SWEEP_SCHEDULE = { name: SWEEP_JOB, at: '*/5 * * * *' } as const;
 export async function sweepExpired(db: Database): Promise<Record<string, number>> {
   const swept: Record<string, number> = {};
   for (const [table, condition] of Object.entries(EXPIRED)) swept[table] = await sweepTable(db, table, condition);
-  swept['role_assignments'] = await sweepAssignments(db);
+  swept['role_assignments'] = await sweepByFunction(db, 'sweep_role_assignments');
+  swept['invitations'] = await sweepByFunction(db, 'sweep_invitations');
   await db.query({ name: 'sweep-tokens', text: 'select tend_access_token_partitions()' }, []);
   await db.query({ name: 'sweep-audit', text: 'select tend_audit_partitions()' }, []);
   return swept;
 }
 
 /** They are of tenants, whose rows only the owner's function sees all together. */
-async function sweepAssignments(db: Database): Promise<number> {
+async function sweepByFunction(db: Database, name: 'sweep_role_assignments' | 'sweep_invitations'): Promise<number> {
   let total = 0;
   for (let round = 0; round < MOST_BATCHES; round += 1) {
-    const rows = await db.query<{ count: number }>({ name: 'sweep-role-assignments', text: 'select sweep_role_assignments($1) as count' }, [
-      BATCH,
-    ]);
+    const rows = await db.query<{ count: number }>({ name, text: `select ${name}($1) as count` }, [BATCH]);
     const count = rows[0]?.count ?? 0;
     total += count;
     if (count < BATCH) break;

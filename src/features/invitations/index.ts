@@ -38,7 +38,7 @@ export interface InvitationDeps {
   bookOf(roles: readonly RoleFacts[]): RoleBook;
   /** Throws 422 where a value does not fit the tenant's definitions. */
   checkAttributes(sql: Sql, tenantId: string, attributes: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Where the link leads when nobody's request is behind the invitation. */
+  /** Where the link leads, whichever issuer is asked to invite. */
   baseIssuer: string;
 }
 

@@ -130,8 +130,8 @@ function grantable(scope: Scope, book: RoleBook, wanted: readonly string[] | und
 async function sendMail(deps: InvitationDeps, work: Work, scope: Scope, row: InvitationRow, secret: string): Promise<void> {
   const person = personBehind(scope);
   const { tenant, inviter } = await namesFor(work.sql, scope.tenantId, person ?? null);
-  // Of a request, one of the configured issuers: never what a header says.
-  const issuer = scope.request.issuer || deps.baseIssuer;
+  // Never what a header says, and not a tenant's own issuer: there nobody is signed in who does not belong to it yet.
+  const issuer = deps.baseIssuer;
   const url = `${issuer}/account/invitations/${secret}`;
   const mail = deps.render({ issuer, tenant, inviter: inviter ?? undefined, url, until: row.expires_at });
   await deps.queueMail({ to: row.email, ...mail }, work.sql, { until: row.expires_at, tenantId: scope.tenantId });

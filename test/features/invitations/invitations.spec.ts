@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { newId, sha256 } from '#src/core/ids.ts';
 import { ALL_PERMISSIONS } from '#src/core/permissions.ts';
+import { sweepExpired } from '#src/infra/sweeps.ts';
 import type { ApiAnswer } from '#test/support/api.ts';
 import { takeViolations } from '#test/support/openapi-guard.ts';
 import { giveRole } from '#test/support/roles.ts';
@@ -204,6 +205,20 @@ describe('invitations of a tenant', () => {
     problem(await api.call(foreigner, `POST ${here}`, { body: { email: 'more@example.test' } }), 409, 'limit.reached');
   });
 
+  it('are forgotten 90 days after their time, and with the person who accepted', async () => {
+    const old = await made({ email: 'old@example.test' });
+    const recent = await made({ email: 'recent@example.test' });
+    const person = await api.addPerson('erased@example.test');
+    const accepted = await made({ email: 'erased@example.test' });
+    assert.equal((await api.call(person.token, `POST /api/me/invitations/${accepted}/accept`)).status, 200);
+    await api.owner.query(`update invitations set expires_at = now() - interval '91 days' where id = $1`, [old]);
+    await api.owner.query(`update invitations set expires_at = now() - interval '89 days' where id = $1`, [recent]);
+    assert.equal((await sweepExpired(api.db))['invitations'], 1);
+    await api.owner.query('delete from users where id = $1', [person.id]);
+    const left = async (id: string): Promise<number> => (await api.call(admin, `GET ${path}/${id}`)).status;
+    assert.deepEqual([await left(old), await left(recent), await left(accepted)], [404, 200, 404]);
+  });
+
   it('K1: name the tenant and whoever invites as text, on one line, and link to nothing but the page', async () => {
     const evil = '<a href=//evil.test>click</a>\r\nBcc: x@evil.test https://evil.test';
     const inviter = newId();
@@ -220,7 +235,7 @@ describe('invitations of a tenant', () => {
       assert.doesNotMatch(mail.subject, /[\r\n]/);
       assert.deepEqual(
         [...mail.html.matchAll(/href="([^"]*)"/g)].map(([, href]) => href),
-        [`https://op.test/account/invitations/${api.secretFor('k1@example.test')}`],
+        [`https://base.test/account/invitations/${api.secretFor('k1@example.test')}`],
       );
       assert.ok(mail.html.includes('&lt;a href='));
       for (const text of [mail.text, mail.html, mail.subject]) assert.doesNotMatch(text, /\/\/evil|evil\.test/);
