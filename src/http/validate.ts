@@ -37,9 +37,18 @@ export const compileText = (schema: TSchema): Check => {
   const check = toCheck(TEXT_INPUT, schema);
   return (value) => {
     const unstorable = findUnstorable(value);
-    return unstorable === undefined ? check(value) : [{ pointer: unstorable, message: 'holds a character that is not allowed' }];
+    if (unstorable !== undefined) return [{ pointer: unstorable, message: 'holds a character that is not allowed' }];
+    return [...check(value), ...endless(value)];
   };
 };
+
+/** `1e309` is made Infinity, which no keyword for numbers looks at. */
+const endless = (value: unknown): FieldError[] =>
+  isJson(value)
+    ? Object.entries(value).flatMap(([name, member]) =>
+        typeof member === 'number' && !Number.isFinite(member) ? [{ pointer: `/${escapePointer(name)}`, message: 'is not a number' }] : [],
+      )
+    : [];
 
 /** `check` says what an answer has wrong; `cut` takes out of it what its schema does not name. */
 export function compileOutput(schema: TSchema): { check: Check; cut(value: unknown): void } {

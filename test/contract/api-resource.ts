@@ -309,6 +309,8 @@ export function describeApiResource(resource: ApiResource): void {
         'limit=x',
         'limit=1.5',
         'limit=1e6',
+        'limit=1e309',
+        'limit=-Infinity',
         'limit=1&limit=2',
         'nonsense=1',
         'cursor=nonsense',
