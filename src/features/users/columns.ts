@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { invalidInput } from '../../core/errors.ts';
 import { mergePatch } from '../../http/merge-patch.ts';
 import { emailKey, nameErrors, phoneNumber, usernameKey } from './names.ts';
-import type { AttributeValue, UserChanges, UserColumns, UserRow, Verification } from './store.ts';
+import type { AttributeValue, SettingValue, UserChanges, UserColumns, UserRow, Verification } from './store.ts';
 
 export interface NewUser {
   username?: string;
@@ -42,7 +42,7 @@ export interface UserChange {
   /** Merged into the attributes there are (RFC 7396): null removes one. */
   attributesPatch?: Record<string, AttributeValue | null>;
   /** The settings that are named; null removes one. */
-  settings?: Record<string, AttributeValue | null>;
+  settings?: Record<string, SettingValue | null>;
 }
 
 /** The row of a new person. Throws 422 where a name cannot be one, or none is given. */
@@ -107,12 +107,8 @@ export function columnsOfChange(before: Before, change: UserChange, at: Date): U
 
 const MOST_MEMBERS = 100;
 
-function merged(
-  field: string,
-  before: Record<string, AttributeValue>,
-  patch: Record<string, AttributeValue | null>,
-): Record<string, AttributeValue> {
-  const after = mergePatch(before, patch) as Record<string, AttributeValue>;
+function merged<V extends SettingValue>(field: string, before: Record<string, V>, patch: Record<string, V | null>): Record<string, V> {
+  const after = mergePatch(before, patch) as Record<string, V>;
   if (Object.keys(after).length > MOST_MEMBERS)
     throw invalidInput([{ pointer: `/${field}`, message: `must not have more than ${MOST_MEMBERS} members` }]);
   return after;

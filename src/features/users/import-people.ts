@@ -26,6 +26,7 @@ export interface ImportRun {
 
 export type Outcome = { line: number } & ({ done: 'created' | 'invited' } | { fault: Fault });
 
+type InvitationWish = { line: number } & Extract<Wish, { invitation: unknown }>;
 type PersonWish = { line: number; person: NewPerson };
 
 /** One outcome for each wish. Throws where the whole batch has to be tried again. */
@@ -36,7 +37,7 @@ export async function carryOut(deps: ImportDeps, work: Work, scope: Scope, wishe
   for (const wish of wishes) {
     if ('fault' in wish) outcomes.push({ line: wish.line, fault: wish.fault });
     else if ('person' in wish) people.push(wish);
-    else outcomes.push(run.dryRun ? { line: wish.line, done: 'invited' } : await invite(deps, work, scope, wish));
+    else outcomes.push(await invite(deps, work, scope, wish, run.dryRun));
   }
   const fitting = await withoutFaults(deps, work, scope, people);
   outcomes.push(...fitting.refused);
@@ -152,16 +153,18 @@ async function create(deps: ImportDeps, work: Work, scope: Scope, wishes: readon
   );
 }
 
-async function invite(
-  deps: ImportDeps,
-  work: Work,
-  scope: Scope,
-  wish: { line: number } & Extract<Wish, { invitation: unknown }>,
-): Promise<Outcome> {
+const NOTHING_DONE = new Error('nothing is done');
+
+/** In a dry run all the same, and taken back. */
+async function invite(deps: ImportDeps, work: Work, scope: Scope, wish: InvitationWish, dryRun: boolean): Promise<Outcome> {
   try {
-    await work.sql.transaction((sql) => deps.invite({ ...work, sql }, scope, wish.invitation));
-    return { line: wish.line, done: 'invited' };
+    await work.sql.transaction(async (sql) => {
+      const silent: Work = { sql, record: () => {}, later: () => {} };
+      await deps.invite(dryRun ? silent : { ...work, sql }, scope, wish.invitation);
+      if (dryRun) throw NOTHING_DONE;
+    });
   } catch (error) {
-    return { line: wish.line, fault: faultOf(translate(error)) };
+    if (error !== NOTHING_DONE) return { line: wish.line, fault: faultOf(translate(error)) };
   }
+  return { line: wish.line, done: 'invited' };
 }

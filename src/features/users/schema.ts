@@ -1,10 +1,10 @@
-import { type Static, Type } from '@sinclair/typebox';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { Scope } from '../../core/scope.ts';
 import { PAGE_QUERY, pageSchema } from '../../http/paging.ts';
 import { ID } from '../../http/route.ts';
 import type { OpenInvitation } from './commands.ts';
 import { isHome } from './home.ts';
-import type { UserRow } from './store.ts';
+import type { SettingValue, UserRow } from './store.ts';
 
 const orNull = <S extends ReturnType<typeof Type.String>>(schema: S) => Type.Union([schema, Type.Null()]);
 const INSTANT = Type.String({ format: 'date-time' });
@@ -167,9 +167,37 @@ export const ME_PATCH = Type.Pick(Type.Object(CHANGES), ['givenName', 'familyNam
 
 export const PROFILE = Type.Pick(USER, ['givenName', 'familyName', 'locale']);
 export const PROFILE_PUT = ME_PATCH;
-/** Whatever applications keep for a person: notification preferences, say. */
-export const SETTINGS = ATTRIBUTES;
-export const SETTINGS_PUT = ATTRIBUTES_PATCH;
+/** Beside what applications keep for a person, by which ways they want to be told of what. */
+const settingsOf = (value: TSchema) =>
+  Type.Unsafe<Record<string, SettingValue | null>>({
+    type: 'object',
+    maxProperties: 100,
+    properties: {
+      notifications: {
+        description: 'Free-form, one level of grouping deep: `{"email": {"news": true}}`',
+        anyOf: [
+          {
+            type: 'object',
+            maxProperties: 50,
+            patternProperties: {
+              [ATTRIBUTE_NAME]: {
+                anyOf: [
+                  value,
+                  { type: 'object', maxProperties: 50, patternProperties: { [ATTRIBUTE_NAME]: value }, additionalProperties: false },
+                ],
+              },
+            },
+            additionalProperties: false,
+          },
+          ...(value === ATTRIBUTE ? [] : [{ type: 'null' }]),
+        ],
+      },
+    },
+    patternProperties: { [ATTRIBUTE_NAME.replace('^', '^(?!notifications$)')]: value },
+    additionalProperties: false,
+  });
+export const SETTINGS = Type.Unsafe<Record<string, SettingValue>>(settingsOf(ATTRIBUTE));
+export const SETTINGS_PUT = settingsOf(Type.Union([ATTRIBUTE, Type.Null()]));
 
 export const profileView = (row: UserRow, home = true): Static<typeof PROFILE> => ({
   givenName: row.given_name,

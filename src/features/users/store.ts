@@ -2,6 +2,9 @@ import type { Sql } from '../../infra/postgres.ts';
 
 export type AttributeValue = string | number | boolean | (string | number | boolean)[];
 
+/** `notifications` is grouped; every other setting is as an attribute is. */
+export type SettingValue = AttributeValue | { [name: string]: SettingValue };
+
 /** How sure anybody is that the person is who they say, as the home tenant or the platform found out. */
 export interface Verification {
   level: string;
@@ -26,7 +29,7 @@ export interface UserRow {
   verification: Verification | null;
   /** What the tenant that asks keeps of the person. */
   attributes: Record<string, AttributeValue>;
-  settings: Record<string, AttributeValue>;
+  settings: Record<string, SettingValue>;
   terms_version: string | null;
   version: number;
   /** Of what the tenant keeps; absent where a person was not looked up by a tenant. */

@@ -263,7 +263,15 @@ describe('people', () => {
     assert.deepEqual((await call(`PUT ${path}/settings`, { theme: 'dark', mail: ['news'] })).body, { theme: 'dark', mail: ['news'] });
     assert.deepEqual((await call(`PUT ${path}/settings`, { theme: null, size: 2 })).body, { mail: ['news'], size: 2 });
     assert.deepEqual((await call(`GET ${path}/settings`)).body, { mail: ['news'], size: 2 });
-    assert.equal(code(await call(`PUT ${path}/settings`, { deep: { er: 1 } })), '422 input.invalid');
+    for (const wrong of [{ deep: { er: 1 } }, { notifications: { a: { b: { c: 1 } } } }, { notifications: 'all' }])
+      assert.equal(code(await call(`PUT ${path}/settings`, wrong)), '422 input.invalid', JSON.stringify(wrong));
+    await call(`PUT ${path}/settings`, { notifications: { email: { news: true, offers: true }, quiet: ['22:00', '07:00'] } });
+    assert.deepEqual((await call(`PUT ${path}/settings`, { notifications: { email: { offers: false } } })).body, {
+      mail: ['news'],
+      size: 2,
+      notifications: { email: { news: true, offers: false }, quiet: ['22:00', '07:00'] },
+    });
+    assert.deepEqual((await call(`PUT ${path}/settings`, { notifications: null })).body, { mail: ['news'], size: 2 });
     assert.equal(code(await call(`PUT ${path}/profile`, { email: 'x@corp.test' })), '422 input.invalid');
     assert.equal(
       code(await call(`PUT ${path}/profile`, { givenName: 'D' }, root, { headers: { 'if-match': '"1"' } })),
