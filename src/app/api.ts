@@ -93,6 +93,7 @@ export function createApi({
     tenants,
     methods,
     inviteOwner: invitations.inviteOwner,
+    endAccess: people.users.endAccess,
     createDefinitions,
   });
   const routes: Route[] = [

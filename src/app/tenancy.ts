@@ -15,10 +15,12 @@ import { tenantInPath } from '../features/tenants/in-path.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
 import { ipRuleRoutes } from '../features/tenants/ip-rules-routes.ts';
 import { memberRoutes } from '../features/tenants/members-routes.ts';
+import { PURGE_JOB, PURGE_SCHEDULE, type PurgeDeps, purgeHandler } from '../features/tenants/purge.ts';
 import { tenantRoutes } from '../features/tenants/routes.ts';
 import { openTemplate, type TemplateParts } from '../features/tenants/templates.ts';
 import { templateRoutes } from '../features/tenants/templates-routes.ts';
 import { usageRoutes } from '../features/usage/routes.ts';
+import { sweepPeople, USAGE_SWEEP_JOB, USAGE_SWEEP_SCHEDULE } from '../features/usage/store.ts';
 import type { Route } from '../http/route.ts';
 import type { Database } from '../infra/postgres.ts';
 
@@ -32,10 +34,22 @@ export interface TenancyParts {
   /** Ids of the ways to sign in. */
   methods: readonly string[];
   inviteOwner: TenantDeps['inviteOwner'];
+  endAccess: PurgeDeps['endAccess'];
   createDefinitions: TemplateParts['createDefinitions'];
 }
 
-export function createTenancy({ config, clock, db, audit, roles, tenants, methods, inviteOwner, createDefinitions }: TenancyParts) {
+export function createTenancy({
+  config,
+  clock,
+  db,
+  audit,
+  roles,
+  tenants,
+  methods,
+  inviteOwner,
+  endAccess,
+  createDefinitions,
+}: TenancyParts) {
   const { transact } = audit;
   const deps: TenantDeps & { db: Database } = {
     db,
@@ -46,6 +60,10 @@ export function createTenancy({ config, clock, db, audit, roles, tenants, method
     graceDays: config.tenantDeletionGraceDays,
     openTemplate: (work, id) => openTemplate({ createRoles, createDefinitions }, work, id),
     inviteOwner,
+  };
+  const changed = (tenantId: string): void => {
+    tenants.drop(tenantId);
+    roles.drop(tenantId);
   };
   const subscriptions: SubscriptionDeps = { db, transact, changed: tenants.drop };
   const inTenant = (scope: Scope, id: string): Promise<Scope> => tenantInPath(deps, scope, id);
@@ -60,9 +78,14 @@ export function createTenancy({ config, clock, db, audit, roles, tenants, method
   ];
   return {
     routes,
-    handlers: { [PLAN_JOB]: planHandler({ db }), [SUBSCRIPTION_JOB]: subscriptionHandler(subscriptions) },
+    handlers: {
+      [PLAN_JOB]: planHandler({ db }),
+      [SUBSCRIPTION_JOB]: subscriptionHandler(subscriptions),
+      [PURGE_JOB]: purgeHandler({ db, transact, forget: audit.forget, endAccess, changed }),
+      [USAGE_SWEEP_JOB]: async () => void (await sweepPeople(db)),
+    },
   };
 }
 
 /** What of it comes by the clock. */
-export const TENANCY_SCHEDULE = [SUBSCRIPTION_SCHEDULE];
+export const TENANCY_SCHEDULE = [SUBSCRIPTION_SCHEDULE, PURGE_SCHEDULE, USAGE_SWEEP_SCHEDULE];

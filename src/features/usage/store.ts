@@ -60,6 +60,10 @@ export async function countedOf(sql: Sql, tenantId: string): Promise<Counted> {
   return rows[0]!;
 }
 
+export const USAGE_SWEEP_JOB = 'usage.sweep';
+/** Hourly. */
+export const USAGE_SWEEP_SCHEDULE = { name: USAGE_SWEEP_JOB, at: '37 * * * *' } as const;
+
 /** Who was active months ago is nobody's business any more. Answers how many rows went. */
 export const sweepPeople = async (db: Database, most = 5000): Promise<number> =>
   (await db.query<{ gone: number }>({ name: 'usage-sweep', text: 'select sweep_usage_people($1) as gone' }, [most]))[0]?.gone ?? 0;
