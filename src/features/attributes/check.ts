@@ -54,7 +54,7 @@ export function checkShape(values: Readonly<Record<string, unknown>>, at = ''): 
 }
 
 const isScalar = (value: unknown): boolean =>
-  typeof value === 'string' ? value.length <= 1000 : typeof value === 'number' || typeof value === 'boolean';
+  typeof value === 'string' ? value.length <= 1000 : Number.isFinite(value) || typeof value === 'boolean';
 
 function faultOf({ type, cardinality, source }: AttributeDefinition, value: AttributeValue): string | undefined {
   if (source !== 'stored') return 'is not stored, as its definition says';

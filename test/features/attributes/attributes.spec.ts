@@ -125,7 +125,7 @@ describe('attributes', () => {
     const writing = (values: Record<string, unknown>) =>
       api.db.transaction((sql) => checkUserValues(sql, tenant, values), { tenantId: tenant });
     await writing({ department: 'HR', other: 1 });
-    for (const strange of [{ a: {} }, { 'a b': 1 }, { a: 'x'.repeat(1001) }])
+    for (const strange of [{ a: {} }, { a: Number.POSITIVE_INFINITY }, { 'a b': 1 }, { a: 'x'.repeat(1001) }])
       await assert.rejects(writing(strange), { code: 'input.invalid' });
     await assert.rejects(writing({ department: 1 }), {
       code: 'input.invalid',
