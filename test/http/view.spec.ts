@@ -45,6 +45,10 @@ describe('pages', () => {
       assert.equal(new Set(ids).size, ids.length);
       for (const [input] of html.matchAll(/<input[^>]*>/g)) {
         if (/type="hidden"| hidden>/.test(input)) continue;
+        if (/type="radio"/.test(input)) {
+          assert.ok(html.includes(`<label class="choice">${input}`), `${input} has no label`);
+          continue;
+        }
         const field = /name="([a-z_]+)"/.exec(input)?.[1];
         assert.ok(field && html.includes(`<label for="${field}">`), `${field} has no label`);
         assert.match(input, /autocomplete="[a-z -]+"/);
@@ -63,6 +67,7 @@ describe('pages', () => {
       'reset-request': ['name="email"'],
       'reset-code': ['name="code"', 'name="new_password"'],
       'change-password': ['name="new_password"'],
+      tenant: ['name="tenant" value="two"', 'name="decision" value="deny"'],
       consent: ['name="decision" value="allow"', 'name="decision" value="deny"'],
       account: ['name="decision" value="end:two"', 'name="decision" value="end-others"', 'name="decision" value="withdraw:notes"'],
       'account-password': ['name="password"', 'name="new_password"'],
