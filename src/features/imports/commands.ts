@@ -4,7 +4,7 @@ import type { Scope } from '../../core/scope.ts';
 import type { ImportFormat } from '../users/index.ts';
 import { IMPORT_JOB, type ImportDeps } from './index.ts';
 import { linesOf, type RawLine } from './lines.ts';
-import { addBatch, countOpen, deleteImport, type ImportRow, insertImport, lockImport, updateImport } from './store.ts';
+import { addBatch, countOpen, deleteImport, dropParts, type ImportRow, insertImport, lockImport, updateImport } from './store.ts';
 
 const BATCH = 200;
 /** Lines may be long: a batch is sealed before it takes more than this. */
@@ -46,6 +46,7 @@ export async function receiveImport(
       return updateImport(work.sql, tenantId, id, { status: 'queued' });
     });
   } catch (error) {
+    await dropParts(deps.db, tenantId, id).catch(() => undefined);
     await deps.db.transaction((sql) => deleteImport(sql, tenantId, id), { tenantId }).catch(() => undefined);
     throw error;
   }
@@ -76,6 +77,13 @@ async function storeLines({ db, box }: ImportDeps, tenantId: string, id: string,
 
 /** Stops what has not been worked on and forgets the report; people who were made stay. Throws 404. */
 export async function removeImport(deps: ImportDeps, scope: Scope, id: string): Promise<void> {
+  const { tenantId } = scope;
+  const stopped = await deps.db.transaction(
+    async (sql) => (await lockImport(sql, tenantId, id)) && updateImport(sql, tenantId, id, { status: 'failed', error: 'import.removed' }),
+    { tenantId },
+  );
+  if (!stopped) throw notFound('import');
+  await dropParts(deps.db, tenantId, id);
   await deps.transact(scope, async (work) => {
     const row = await lockImport(work.sql, scope.tenantId, id);
     if (!row) throw notFound('import');

@@ -109,9 +109,21 @@ export async function takeBatch(sql: Sql, tenantId: string, id: string, first: n
   return (await sql('user_import_batches').where({ tenant_id: tenantId, import_id: id, first_line: first }).delete()) > 0;
 }
 
-/** What is not worked on any more, and the names that a dry run saw. */
-export async function dropWork(sql: Sql, tenantId: string, id: string): Promise<void> {
-  for (const table of ['user_import_batches', 'user_import_names']) await sql(table).where({ tenant_id: tenantId, import_id: id }).delete();
+const PARTS = ['user_import_names', 'user_import_batches', 'user_import_faults'] as const;
+const CHUNK = 20_000;
+
+/** Deletes parts of an import a chunk at a time, since there may be millions. */
+export async function dropParts(
+  db: Database,
+  tenantId: string,
+  id: string,
+  parts: readonly (typeof PARTS)[number][] = PARTS,
+): Promise<void> {
+  for (const table of parts) {
+    const text = `delete from ${table} where ctid = any (array(select ctid from ${table} where tenant_id = ? and import_id = ? limit ${CHUNK}))`;
+    for (let gone = CHUNK; gone === CHUNK; )
+      gone = await db.transaction(async (sql) => (await sql.raw<{ rowCount: number }>(text, [tenantId, id])).rowCount, { tenantId });
+  }
 }
 
 export async function addProgress(

@@ -14,7 +14,7 @@ import {
   addProgress,
   type Batch,
   dropBroken,
-  dropWork,
+  dropParts,
   findImport,
   findStalled,
   type ImportRow,
@@ -99,15 +99,17 @@ export async function workOnBatch(deps: ImportDeps, tenantId: string, id: string
   const { row, batch } = found;
   const scope = scopeOf(row);
   const wishes = batch ? await wishesIn(deps, scope, row, batch) : [];
-  return deps.transact(scope, async (work) => {
+  const state = await deps.transact(scope, async (work) => {
     const now = await lockImport(work.sql, tenantId, id);
-    if (!now || !isOpen(now)) return false;
+    if (!now || !isOpen(now)) return 'gone';
     if (batch && (await takeBatch(work.sql, tenantId, id, batch.first)))
       await addProgress(work.sql, tenantId, id, countOf(await deps.people.carryOut(work, scope, wishes, runOf(now))));
-    if (await nextBatch(work.sql, tenantId, id)) return true;
+    if (await nextBatch(work.sql, tenantId, id)) return 'more';
     await finish(work, now, 'done');
-    return false;
+    return 'done';
   });
+  if (state === 'done') await dropParts(deps.db, tenantId, id, ['user_import_names']);
+  return state === 'more';
 }
 
 const isOpen = ({ status }: ImportRow): boolean => status === 'queued' || status === 'running';
@@ -150,7 +152,6 @@ function countOf(outcomes: readonly Outcome[]) {
 }
 
 async function finish(work: Work, { tenant_id: tenantId, id }: ImportRow, status: 'done' | 'failed', error?: string): Promise<void> {
-  await dropWork(work.sql, tenantId, id);
   const row = await updateImport(work.sql, tenantId, id, {
     status,
     finished: true,
@@ -173,4 +174,5 @@ async function giveUp(deps: ImportDeps, tenantId: string, id: string, error: str
     const row = await lockImport(work.sql, tenantId, id);
     if (row && isOpen(row)) await finish(work, row, 'failed', error);
   });
+  await dropParts(deps.db, tenantId, id, ['user_import_names', 'user_import_batches']);
 }

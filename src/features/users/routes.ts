@@ -16,6 +16,7 @@ const shown = (scope: Scope, row: UserRow) => answer(userView(scope, row), { ver
 
 /** Management of the people of a tenant. */
 export function userRoutes(deps: UserDeps & UserQueryDeps & AccessDeps): Route[] {
+  const lists = { db: deps.reads, roles: deps.roles };
   return [
     route('GET /api/users', {
       summary: 'List people',
@@ -25,7 +26,7 @@ export function userRoutes(deps: UserDeps & UserQueryDeps & AccessDeps): Route[]
       query: USER_QUERY,
       reply: USER_PAGE,
       handle: async (scope, { query }) => {
-        const page = await pageOfUsers(deps, scope, pageRequest(query), query);
+        const page = await pageOfUsers(lists, scope, pageRequest(query), query);
         return { items: page.items.map((row) => userView(scope, row)), nextCursor: page.nextCursor };
       },
     }),
@@ -53,7 +54,7 @@ export function userRoutes(deps: UserDeps & UserQueryDeps & AccessDeps): Route[]
       access: 'users.read',
       reply: USER,
       lines: true,
-      handle: async (scope) => answerLines(exportUsers(deps, scope)),
+      handle: async (scope) => answerLines(exportUsers(lists, scope)),
     }),
     route('GET /api/users/{id}', {
       summary: 'See a person',
