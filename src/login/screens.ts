@@ -177,7 +177,7 @@ export async function showConsent(screen: Screen, nameOf: ResourceNames): Promis
       ...base(screen, {}),
       action: pathOf(screen),
       client: { name: interaction.client.name, logoUri: interaction.client.logoUri },
-      account: screen.person ?? {},
+      account: { ...screen.person, tenant: interaction.tenantName },
       notYouUrl: pathOf(screen, '?page=sign-in'),
       scopes: [...new Set([...oidcScopes, ...claims])],
       resources,

@@ -24,6 +24,8 @@ export interface Interaction {
   redirectOrigin?: string;
   /** What the person has not agreed to yet. */
   missing?: Missing;
+  /** The tenant that consent is for, where that is not the installation's. */
+  tenantName?: string;
   /** Those of the person's tenants that they may act in here, where they are asked which. */
   tenants?: readonly TenantToChoose[];
   /** Seconds since the epoch. */
@@ -165,6 +167,7 @@ function interactionOf(found: Details, client: ClientSummary): Interaction {
     ...(accountId && uid ? { session: { accountId, uid, ...(acr ? { acr } : {}), ...(amr ? { amr: [...amr] } : {}) } } : {}),
     ...(redirectOrigin ? { redirectOrigin } : {}),
     ...(found.prompt.name === 'consent' ? { missing: missingOf(found) } : {}),
+    ...(typeof found.prompt.details['tenantName'] === 'string' ? { tenantName: found.prompt.details['tenantName'] } : {}),
     ...(found.prompt.name === 'tenant' ? { tenants: tenantsOf(found) } : {}),
   };
 }

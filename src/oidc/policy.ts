@@ -3,6 +3,7 @@ import { type Configuration, type Grant, interactionPolicy, type KoaContextWithO
 import { epochSeconds } from '../core/clock.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
+import { accountRecordOf } from './accounts.ts';
 import { type Assurance, rank } from './assurance.ts';
 import { recordOf } from './client-models.ts';
 import { type Agreement, findConsent } from './store.ts';
@@ -47,6 +48,7 @@ export function promptPolicy(assurance: Assurance, choice: TenantChoiceDeps): in
   policy.add(stepUp(assurance), 3);
   policy.add(tenantPrompt(choice), 4);
 
+  consent.details = (ctx) => ({ tenantName: tenantNameOf(ctx) });
   consent.checks.remove('native_client_prompt');
   const thirdPartyOnly = (ctx: KoaContextWithOIDC) => (isFirstParty(ctx) ? Check.NO_NEED_TO_PROMPT : native.check(ctx));
   consent.checks.add(
@@ -120,6 +122,13 @@ function tenantPrompt(deps: TenantChoiceDeps): interactionPolicy.Prompt {
       },
     ),
   );
+}
+
+/** Consent says for which tenant it is; the root tenant is nobody's idea of one. */
+function tenantNameOf(ctx: KoaContextWithOIDC): string | undefined {
+  const acting = actingTenantOf(ctx);
+  const membership = accountRecordOf(ctx.oidc.account)?.memberships.find(({ tenantId }) => tenantId === acting);
+  return membership?.type === 'root' ? undefined : membership?.name;
 }
 
 function clientOf(ctx: KoaContextWithOIDC): CachedClient {

@@ -61,7 +61,7 @@ describe('the page where people choose their organisation', function () {
     const { page } = await visit(browser, path, { login: person.login, password: person.password });
     assert.ok(isChooser(page));
     const next = await submit(browser, page, { tenant: t.two.id });
-    assert.match(next.page?.text ?? '', /value="allow"/);
+    assert.match(next.page?.text ?? '', /ACME-TWO[\s\S]*value="allow"/, 'for the one that was chosen');
     for (const words of ['See which organisation you act for', 'See your roles', 'See your groups'])
       assert.ok(next.page?.text.includes(words), words);
     const done = await submit(browser, next.page!, { decision: 'allow' });
