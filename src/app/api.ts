@@ -11,6 +11,7 @@ import type { ClientDeps } from '../features/clients/commands.ts';
 import { knownClients } from '../features/clients/queries.ts';
 import { clientRoutes } from '../features/clients/routes.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
+import type { Billing } from '../features/plans/billing.ts';
 import { resourceRoutes } from '../features/resources/routes.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
 import { personRoutes } from '../features/sessions/person-routes.ts';
@@ -46,6 +47,7 @@ export interface ApiParts {
   invitations: Invitations;
   /** Ids of the ways to sign in. */
   methods: readonly string[];
+  billing: Billing | undefined;
 }
 
 export function createApi({
@@ -62,6 +64,7 @@ export function createApi({
   methods,
   keys,
   invitations,
+  billing,
 }: ApiParts) {
   const { transact, openPersonal } = audit;
   const people = createPeople({ clock, db, reads, audit, passwords, sessions, roles, tenants, invite: invitations.inviteOrFind });
@@ -85,6 +88,7 @@ export function createApi({
     tenantId: protocol.rootTenantId,
   });
   const tenancy = createTenancy({
+    billing,
     config,
     clock,
     db,

@@ -57,6 +57,7 @@ import { createInteractions } from '../oidc/interaction.ts';
 import { browserSession } from '../oidc/sessions.ts';
 import { storageKey } from '../oidc/storage-key.ts';
 import { createApi } from './api.ts';
+import { billed } from './billing.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
 import { createCallers } from './callers.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
@@ -104,7 +105,8 @@ export async function buildApp(config: Config, options: AppOptions) {
     const tenants = createTenantCache({ db, feed });
     const meter = createMeter({ db, clock, tenants, log: warn });
     closers.push(() => meter.close());
-    const audit = createAudit({ db, box, clock, jobs, log });
+    const plain = createAudit({ db, box, clock, jobs, log });
+    const { audit, billing } = await billed({ config, audit: plain, tenants, metrics, log, closers });
     feed.on('person', ({ id }) => audit.drop(id));
     feed.on(
       'issuers',
@@ -173,6 +175,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       clients,
       handlers: ofPeople,
     } = createApi({
+      billing,
       invitations,
       keys: callers.keys,
       config,

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Audit } from '../features/audit/record.ts';
+import type { Billing } from '../features/plans/billing.ts';
 import { PLAN_JOB, planHandler } from '../features/plans/plans.ts';
 import { planRoutes } from '../features/plans/routes.ts';
 import { subscriptionRoutes } from '../features/plans/subscription-routes.ts';
@@ -33,6 +34,7 @@ export interface TenancyParts {
   tenants: TenantCache;
   /** Ids of the ways to sign in. */
   methods: readonly string[];
+  billing: Billing | undefined;
   inviteOwner: TenantDeps['inviteOwner'];
   endAccess: PurgeDeps['endAccess'];
   createDefinitions: TemplateParts['createDefinitions'];
@@ -46,6 +48,7 @@ export function createTenancy({
   roles,
   tenants,
   methods,
+  billing,
   inviteOwner,
   endAccess,
   createDefinitions,
@@ -65,7 +68,7 @@ export function createTenancy({
     tenants.drop(tenantId);
     roles.drop(tenantId);
   };
-  const subscriptions: SubscriptionDeps = { db, transact, changed: tenants.drop };
+  const subscriptions: SubscriptionDeps = { db, transact, changed: tenants.drop, ...(billing ? { confirm: billing.confirm } : {}) };
   const inTenant = (scope: Scope, id: string): Promise<Scope> => tenantInPath(deps, scope, id);
   const routes: Route[] = [
     ...tenantRoutes(deps),

@@ -18,6 +18,8 @@ export interface Metrics {
   statements(read: () => number): void;
   /** Where it is asked whether this process is ready, each time the metrics are read. */
   readiness(isReady: () => Promise<boolean>): void;
+  /** Whether a service that we call is left alone for now: 0 no, 0.5 it is tried, 1 yes. */
+  circuit(name: string, open: number): void;
   /** The exposition text. */
   text(): Promise<string>;
   /** Serves `/metrics`; in a worker it does nothing, for the primary asks the workers and answers for all. Answers the port. */
@@ -54,6 +56,13 @@ export function createMetrics(): Metrics {
     labelNames: ['rule'],
     registers,
   });
+  const circuits = new Gauge({
+    name: 'gatehouse_circuit_open',
+    help: 'Whether a service that is called is left alone after failures: 0 no, 0.5 it is tried, 1 yes',
+    labelNames: ['service'],
+    aggregator: 'max',
+    registers,
+  });
   if (cluster.isWorker) AggregatorRegistry.setRegistries(registry);
   let server: MetricsServer | undefined;
 
@@ -64,6 +73,7 @@ export function createMetrics(): Metrics {
     tokens: (grantType) => tokens.inc({ grant_type: GRANTS.has(grantType) ? grantType : 'other' }),
     introspection: (active) => introspections.inc({ active: String(active) }),
     limited: (rule) => limited.inc({ rule }),
+    circuit: (service, open) => circuits.set({ service }, open),
     statements(read) {
       new Counter({
         name: 'gatehouse_sql_statements_total',

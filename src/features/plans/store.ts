@@ -80,6 +80,12 @@ export async function findLimits(sql: Sql, tenantId: string): Promise<LimitsRow>
   return rows[0] ?? { own: {}, plan: {}, effective: {}, version: 0 };
 }
 
+/** How much of a counted metric is there; 0 where nothing is limited. */
+export async function findUsed(sql: Sql, tenantId: string, metric: string): Promise<number> {
+  const text = 'select used::float8 as used from tenant_counters where tenant_id = ? and metric = ?';
+  return (await sql.raw<{ rows: { used: number }[] }>(text, [tenantId, metric])).rows[0]?.used ?? 0;
+}
+
 export async function writeLimits(sql: Sql, tenantId: string, limits: LimitSet): Promise<void> {
   await sql.raw(
     `insert into tenant_limits as s (tenant_id, limits) values (?, ?::jsonb) on conflict (tenant_id) do update set limits = excluded.limits, ${TOUCHED}`,

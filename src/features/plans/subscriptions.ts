@@ -27,6 +27,8 @@ export interface SubscriptionDeps {
   transact: Transact;
   /** After a commit: the next question of this process reads the tenant again. */
   changed(tenantId: string): void;
+  /** Asks who bills; throws 409 `billing.refused`. */
+  confirm?(scope: Scope, planId: string): Promise<void>;
 }
 
 /** Ends and begins subscriptions by the clock. */
@@ -42,7 +44,7 @@ export async function getSubscription({ db }: Pick<SubscriptionDeps, 'db'>, scop
   return row;
 }
 
-/** Makes or replaces it; its limits hold with the same transaction. Throws 412, 422. */
+/** Makes or replaces it; its limits hold with the same transaction. Throws 409 `billing.refused`, 412, 422. */
 export async function putSubscription(
   deps: SubscriptionDeps,
   scope: Scope,
@@ -52,6 +54,7 @@ export async function putSubscription(
   const { planId, status = 'active' } = input;
   const [startsAt, endsAt] = [instant(input.startsAt), instant(input.endsAt)];
   if (startsAt && endsAt && endsAt <= startsAt) throw invalidInput([{ pointer: '/endsAt', message: 'must be later than startsAt' }]);
+  await deps.confirm?.(scope, planId);
   const row = await deps.transact(scope, async ({ sql, record }) => {
     await lockLimits(sql, scope.tenantId);
     const before = await findSubscription(sql, scope.tenantId, true);
