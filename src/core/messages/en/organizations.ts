@@ -36,7 +36,7 @@ export const organizations = {
   'email.invited_only': 'The invitation is for another address: the account can be made for that one only.',
 
   // On the account page
-  'organizations.heading': 'Organizations',
+  'organizations.heading': 'Organisations',
   'organizations.home': 'Your account is at home here',
   'organizations.member': 'Member',
   'organizations.suspended': 'Suspended',
@@ -48,7 +48,7 @@ export const organizations = {
   'organizations.accept_label': 'Join {tenant}',
   'organizations.decline_label': 'Decline the invitation to {tenant}',
   'organizations.joined': 'You have joined {tenant}.',
-  'organizations.left': 'You have left the organization.',
+  'organizations.left': 'You have left the organisation.',
   'organizations.last_owner': 'You are the last owner of {tenant}. Make somebody else an owner first.',
   'leave.title': 'Leave {tenant}?',
   'leave.lead': 'You lose your roles there, and everything that they open. To come back you need another invitation.',
