@@ -72,9 +72,10 @@ async function withoutFaults(
 /** Whoever began it may have been disabled, or lost the right, since. */
 async function checkStillMay(deps: ImportDeps, { sql }: Work, scope: Scope): Promise<void> {
   const { actor, tenantId, platform } = scope;
-  if (actor.type !== 'user') return;
-  const person = await findPerson(sql, actor.id);
-  for (const { tenant_id: of, type, roles } of person?.status === 'active' ? await membershipsOf(sql, actor.id) : [])
+  const by = actor.type === 'api_key' ? actor.owner : actor;
+  if (by.type !== 'user') return;
+  const person = await findPerson(sql, by.id);
+  for (const { tenant_id: of, type, roles } of person?.status === 'active' ? await membershipsOf(sql, by.id) : [])
     if ((of === tenantId || (platform && type === 'root')) && (await deps.roles.of(of)).permissionsOf(roles).has('users.write')) return;
   throw forbidden('users.write');
 }
