@@ -36,6 +36,8 @@ const rules = {
   registerByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   resetByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   invitationResend: { points: 5, durationSeconds: 86_400, blockSeconds: 0, store: 'durable' },
+  /** By tenant: name servers are not ours. */
+  domainLookup: { points: 60, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   codeSendByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   codeSendByRecipient: { points: 5, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   /** Exactly so many guesses over all codes of an account and purpose, whatever else is down. */

@@ -97,7 +97,7 @@ describe('invitations, from the mail to the membership', function () {
     const again = await open(browser, link);
     assert.deepEqual([again.status, headingOf(again)], [200, 'You are a member of Acme']);
     const account = await open(browser, '/account');
-    assert.match(account.text, /Organizations[\s\S]*Acme[\s\S]*administrator/);
+    assert.match(account.text, /Organisations[\s\S]*Acme[\s\S]*administrator/);
     const { rows } = await app.owner.query(`select home_tenant_id from users where email_key = $1`, [email]);
     assert.deepEqual(rows, [{ home_tenant_id: app.rootTenantId }]);
   });
@@ -270,7 +270,7 @@ describe('invitations, from the mail to the membership', function () {
     );
     assert.equal(new URL((await send(browser, page, { decision: 'deny' })).url).pathname, '/account');
     page = await send(browser, await open(browser, `/account/organizations/${birch}/leave`), { decision: 'confirm' });
-    assert.match(page.text, /You have left the organization/);
+    assert.match(page.text, /You have left the organisation/);
     assert.deepEqual(await rolesIn(email, birch), undefined);
     for (const id of [birch, app.rootTenantId, userId, 'x'])
       assert.equal(new URL((await open(browser, `/account/organizations/${id}/leave`)).url).pathname, '/account');

@@ -4,6 +4,7 @@ import { newId, newSecret } from '../../core/ids.ts';
 import { type Scope, systemScope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
 import type { JobHandler } from '../../infra/jobs.ts';
+import { type Limits, RULES } from '../../infra/limits.ts';
 import { type Database, violatedUnique } from '../../infra/postgres.ts';
 import type { Transact, Work } from '../audit/index.ts';
 import type { TenantCache } from '../tenants/index.ts';
@@ -28,6 +29,7 @@ export interface DomainDeps {
   clock: Clock;
   transact: Transact;
   tenants: TenantCache;
+  limits: Pick<Limits, 'consume'>;
   resolveTxt: ResolveTxt;
   baseIssuer: string;
   /** The base issuer is on the loopback interface. */
@@ -69,7 +71,7 @@ export async function claimDomain(
 }
 
 /**
- * Looks for the proof. Throws 404, 409 `domain.not_verified` with the records that were `found`, 409 `domain.taken`, 412, 503
+ * Looks for the proof. Throws 404, 409 `domain.not_verified` with the records that were `found`, 409 `domain.taken`, 412, 429, 503
  * `domain.lookup_failed`. A domain that is verified already stays so.
  */
 export async function verifyDomain(deps: DomainDeps, scope: Scope, id: string, ifMatch?: string): Promise<DomainRow> {
@@ -77,6 +79,7 @@ export async function verifyDomain(deps: DomainDeps, scope: Scope, id: string, i
   if (!before) throw domainNotFound();
   checkIfMatch(ifMatch, before.version);
   if (before.verified_at) return before;
+  await deps.limits.consume(RULES.domainLookup, scope.tenantId);
   // No transaction waits for name servers.
   const found = await lookUp(deps.resolveTxt, before.domain);
   if (!found.includes(challengeValue(before.challenge)))

@@ -10,6 +10,8 @@ import { tenantInPath } from '#src/features/tenants/in-path.ts';
 import type { TenantCache } from '#src/features/tenants/index.ts';
 import { readTenant } from '#src/features/tenants/store.ts';
 import { createChangeFeed } from '#src/infra/change-feed.ts';
+import { createLimits, RULES } from '#src/infra/limits.ts';
+import { describeApiResource } from '#test/contract/api-resource.ts';
 import { type ApiAnswer, type ApiHarness, type Loose, startApi } from '#test/support/api.ts';
 import { takeViolations } from '#test/support/openapi-guard.ts';
 
@@ -58,6 +60,35 @@ describe('names of domains', () => {
   });
 });
 
+describeApiResource({
+  path: '/api/tenants/TENANT/domains',
+  permissions: { read: 'tenants.read', write: 'tenants.write' },
+  async start() {
+    const api = await startApi(({ db, transact }) => {
+      const tenants: TenantCache = { find: (id) => readTenant(db, id), findByName: (id) => readTenant(db, id), drop: () => {} };
+      const resolveTxt = async () => [];
+      const limits = createLimits({ db });
+      return domainRoutes({
+        ...{ db, transact, tenants, limits, resolveTxt, clock: systemClock, baseIssuer: 'https://op.test', loopback: false },
+        inTenant: (scope, id) => tenantInPath({ tenants }, scope, id),
+      });
+    });
+    return { ...api, call: (token, signature, options) => api.call(token, signature.replace('/TENANT/', `/${api.tenants[0]}/`), options) };
+  },
+  valid: (number) => ({ domain: `n${number}.test` }),
+  change: {},
+  invalid: {
+    'one label': { domain: 'acme' },
+    'an address': { domain: '192.0.2.1' },
+    'our own': { domain: 'op.test' },
+    'what belongs to everybody': { domain: 'co.uk' },
+  },
+  takenCode: 'domain.exists',
+  textMember: 'domain',
+  without: ['PUT', 'PATCH'],
+  nested: true,
+});
+
 describe('domains of a tenant', () => {
   const records = new Map<string, readonly (readonly string[])[] | Error>();
   let api: ApiHarness;
@@ -82,6 +113,7 @@ describe('domains of a tenant', () => {
         clock: systemClock,
         transact,
         tenants,
+        limits: createLimits({ db }),
         baseIssuer: 'http://localhost:3000',
         loopback: true,
         async resolveTxt(name) {
@@ -162,6 +194,16 @@ describe('domains of a tenant', () => {
       assert.ok(answer.headers.get('retry-after'));
     }
     assert.deepEqual(await recorded(made.id), ['domain.created']);
+  });
+
+  it('are looked for so many times in an hour by a tenant', async () => {
+    const theirs = `/api/tenants/${api.rootTenantId}/domains`;
+    const made = await claim('patient.test', theirs, platform);
+    const { points } = RULES.domainLookup;
+    for (let count = 0; count < points; count += 1) assert.equal((await verify(made.id, theirs, platform)).status, 409);
+    const held = await verify(made.id, theirs, platform);
+    assert.equal(held.status, 429);
+    assert.ok(Number(held.headers.get('retry-after')) > 60);
   });
 
   it('may be claimed by many and proven by one, also at the same instant', async () => {

@@ -2,10 +2,30 @@ import assert from 'node:assert/strict';
 import { newId, sha256 } from '#src/core/ids.ts';
 import { ALL_PERMISSIONS } from '#src/core/permissions.ts';
 import { sweepExpired } from '#src/infra/sweeps.ts';
+import { describeApiResource } from '#test/contract/api-resource.ts';
 import type { ApiAnswer } from '#test/support/api.ts';
 import { takeViolations } from '#test/support/openapi-guard.ts';
 import { giveRole } from '#test/support/roles.ts';
-import { type InvitationApi, startInvitationApi } from './start.ts';
+import { type InvitationApi, startInvitationApi, startPlaced } from './start.ts';
+
+describeApiResource({
+  path: '/api/tenants/TENANT/invitations',
+  permissions: { read: 'invitations.read', write: 'invitations.write' },
+  start: startPlaced,
+  valid: (number) => ({ email: `somebody${number}@example.test`, roles: ['member'] }),
+  change: {},
+  invalid: {
+    'what is no address': { email: 'nobody' },
+    'a role that is none': { email: 'a@example.test', roles: ['no-such-role'] },
+    'a time that is too short': { email: 'a@example.test', expiresInSeconds: 59 },
+    'a time that is too long': { email: 'a@example.test', expiresInSeconds: 2_592_001 },
+  },
+  takenCode: 'invitation.pending',
+  textMember: 'email',
+  // What is taken back stays in the list as revoked.
+  without: ['PUT', 'PATCH', 'DELETE'],
+  nested: true,
+});
 
 describe('invitations of a tenant', () => {
   let api: InvitationApi;

@@ -62,3 +62,9 @@ export async function startInvitationApi(): Promise<InvitationApi> {
     },
   };
 }
+
+/** For the suite of the API's resources, which knows paths that are fixed: the tenant's id is put in for it. */
+export async function startPlaced(): Promise<ApiHarness> {
+  const api = await startInvitationApi();
+  return { ...api, call: (token, signature, options) => api.call(token, signature.replace('/TENANT/', `/${api.tenants[0]}/`), options) };
+}
