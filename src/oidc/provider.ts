@@ -83,7 +83,7 @@ export function createProvider(deps: ProviderDeps, settings: IssuerSettings): Pr
       if (!building.handlers.has(name)) throw new Error(`oidc-provider no longer registers ${name} through registerGrantType`);
     }
     useClientCache(provider, { ...deps, issuerTenantId: settings.tenantId });
-    carryTenants(provider, deps.clock);
+    carryTenants(provider, deps);
     useIdTokenClaims(provider, deps);
     provider.ReplayDetection.unique = (iss: string, jti: string, exp: number) =>
       rememberOnce(deps.db, storageKey(issuer, 'ReplayDetection', `${iss}\n${jti}`), exp);

@@ -171,7 +171,7 @@ export async function redeemTenant(
   if (await isTooWeak(deps, ctx, person.id, acting.tenantId, source.acr))
     throw isNamed ? new TenantRefused('tenant.assurance') : new errors.InvalidGrant(TOO_WEAK);
   settleTenant(ctx, acting.tenantId);
-  deps.meter?.active(acting.tenantId, person.id);
+  if (isRefresh) deps.meter?.active(acting.tenantId, person.id);
 }
 
 const isTooWeak = async (
@@ -196,7 +196,11 @@ export async function directTenant(deps: TenantChoiceDeps, ctx: KoaContextWithOI
 }
 
 /** Codes and refresh tokens say in which tenant they act; sessions, when they were last seen. */
-export function carryTenants(provider: Provider, clock: Clock): void {
+export function carryTenants(provider: Provider, { clock, meter }: Pick<TenantChoiceDeps, 'clock' | 'meter'>): void {
+  provider.on('authorization.success', (ctx) => {
+    const [tenantId, userId] = [actingTenantOf(ctx), ctx.oidc.account?.accountId];
+    if (tenantId !== undefined && userId !== undefined) meter?.active(tenantId, userId);
+  });
   for (const model of [provider.AuthorizationCode, provider.RefreshToken]) {
     alsoInPayload(model, 'tenantId');
     const prototype = model.prototype as Carrier & { save(): Promise<string> };

@@ -209,6 +209,27 @@ describe('a tenant’s own issuer', function () {
     assert.deepEqual([claims.iss, claims.aud, claims['tenant_id']], [url, `${url}/api`, t.one.id]);
   });
 
+  it('takes the tenant’s own API keys and no others, not even the platform’s', async () => {
+    const machine = {
+      grant_types: ['client_credentials'],
+      response_types: [],
+      redirect_uris: [],
+      permissions: ['users.read', 'api-keys.write'],
+    };
+    const keyOf = async (tenantId: string): Promise<string> => {
+      const client = await t.addClient(tenantId, machine);
+      const grant = await server.token({ grant_type: 'client_credentials', resource: t.api }, client);
+      const made = await server.api('POST', '/api/api-keys', { name: 'key', permissions: ['users.read'] }, bearer(grant));
+      assert.equal(made.status, 201, made.text);
+      return String(made.body['key']);
+    };
+    const [own, other, platform] = [await keyOf(t.one.id), await keyOf(t.two.id), await keyOf(server.rootTenantId)];
+    const ask = async (key: string, more: Record<string, string> = {}): Promise<number> =>
+      (await call('GET', '/api/users?limit=1', undefined, { authorization: `Bearer ${key}`, ...more })).status;
+    assert.deepEqual([await ask(own), await ask(other), await ask(platform)], [200, 401, 401]);
+    assert.deepEqual([await ask(other, { 'x-tenant-id': t.one.id }), await ask(platform, { 'x-tenant-id': t.one.id })], [401, 401]);
+  });
+
   it('is gone at once when it is taken away, and its tokens with it', async () => {
     const gone = await addIssuer(t.two.id, 'gone.localhost');
     const ask = (): Promise<Reply> => server.api('GET', '/.well-known/openid-configuration', undefined, hostOf(gone));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
 import { basicAuth, type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
-import { CB } from '#test/support/oidc.ts';
+import { authorization, authorize, basic, CB, startIssuer } from '#test/support/oidc.ts';
 import { type App, type Person, setUpTenancy, type Tenancy } from '#test/support/tenancy.ts';
 
 const INSIDE = { 'x-forwarded-for': '198.51.100.7' };
@@ -134,5 +134,34 @@ describe('what a tenant asks for, at the protocol', function () {
       basicAuth(direct),
     );
     assert.equal(login.status, 403, login.text);
+  });
+});
+
+describe('activity in a tenant', () => {
+  it('is told once a sign-in, a silent one too, and once a refresh, and of no client; who would be one too many is refused', async () => {
+    const issuer = await startIssuer();
+    try {
+      const seen: string[][] = [];
+      let room = true;
+      issuer.restart({ meter: { active: (...about) => void seen.push(about), admits: async () => room } });
+      await issuer.addClient('app', {}, { first_party: true });
+      await issuer.addClient('machine', { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] });
+      const { form, browser } = await authorize(issuer, 'app', { scope: 'openid offline_access' });
+      const once = [issuer.tenantId, issuer.userId];
+      assert.deepEqual(seen, [once]);
+      const { body } = await issuer.token(form, basic('app'));
+      assert.deepEqual(seen, [once], 'the code is of the same sign-in');
+      await issuer.token({ grant_type: 'refresh_token', refresh_token: body.refresh_token }, basic('app'));
+      await authorize(issuer, 'app', { prompt: 'none' }, browser);
+      assert.deepEqual(seen, [once, once, once]);
+      await issuer.token({ grant_type: 'client_credentials' }, basic('machine'));
+      assert.equal(seen.length, 3);
+      room = false;
+      const refused = await browser.go(authorization('app', { prompt: 'none' }).path);
+      assert.equal(refused.location?.searchParams.get('error'), 'access_denied');
+      assert.equal(seen.length, 3);
+    } finally {
+      await issuer.close();
+    }
   });
 });
