@@ -88,6 +88,7 @@ export function createApi({
     tenantId: protocol.rootTenantId,
   });
   const tenancy = createTenancy({
+    rootTenantId: protocol.rootTenantId,
     billing,
     config,
     clock,

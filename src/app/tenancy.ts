@@ -16,6 +16,7 @@ import { tenantInPath } from '../features/tenants/in-path.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
 import { ipRuleRoutes } from '../features/tenants/ip-rules-routes.ts';
 import { memberRoutes } from '../features/tenants/members-routes.ts';
+import { PERSONAL_JOB, personalTenantHandler } from '../features/tenants/personal.ts';
 import { PURGE_JOB, PURGE_SCHEDULE, type PurgeDeps, purgeHandler } from '../features/tenants/purge.ts';
 import { tenantRoutes } from '../features/tenants/routes.ts';
 import { openTemplate, type TemplateParts } from '../features/tenants/templates.ts';
@@ -29,6 +30,7 @@ export interface TenancyParts {
   config: Pick<Config, 'tenantDeletionGraceDays'>;
   clock: Clock;
   db: Database;
+  rootTenantId: string;
   audit: Audit;
   roles: RoleBooks;
   tenants: TenantCache;
@@ -44,6 +46,7 @@ export function createTenancy({
   config,
   clock,
   db,
+  rootTenantId,
   audit,
   roles,
   tenants,
@@ -85,6 +88,7 @@ export function createTenancy({
       [PLAN_JOB]: planHandler({ db }),
       [SUBSCRIPTION_JOB]: subscriptionHandler(subscriptions),
       [PURGE_JOB]: purgeHandler({ db, transact, forget: audit.forget, endAccess, changed }),
+      [PERSONAL_JOB]: personalTenantHandler(deps, rootTenantId),
       [USAGE_SWEEP_JOB]: async () => void (await sweepPeople(db)),
     },
   };

@@ -10,12 +10,14 @@ export interface TenantLoginSettings {
   verifiedEmail: boolean;
   /** Ids of the ways to sign in that are offered; all of them where nothing is said. */
   methods: readonly string[] | undefined;
+  /** Whoever registers gets a tenant of their own. */
+  personalTenant: TenantSettings['personalTenant'];
 }
 
 /** The part of `tenants.settings` that is ours, with the defaults for what is not said. */
 export function loginSettingsOf(settings: unknown): TenantLoginSettings {
-  const { signUp, verifiedEmail, methods } = settingsOf({ settings: isObject(settings) ? settings : {} });
-  return { signUp, registration: signUp === 'open', verifiedEmail, methods };
+  const { signUp, verifiedEmail, methods, personalTenant } = settingsOf({ settings: isObject(settings) ? settings : {} });
+  return { signUp, registration: signUp === 'open', verifiedEmail, methods, personalTenant };
 }
 
 /** Whether somebody may create an account at home in the tenant; `invited` is who comes with an invitation to it. */

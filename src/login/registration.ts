@@ -3,6 +3,7 @@ import { newId } from '../core/ids.ts';
 import type { Note } from '../core/messages/catalogue.ts';
 import { setPassword } from '../features/credentials/commands.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
+import { personalTenantJob } from '../features/tenants/personal.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
 import { limited } from './engine.ts';
 import { aboutPerson, type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
@@ -111,6 +112,8 @@ export async function finishRegistration(deps: FlowDeps, at: Position, code: str
     await setPassword(deps, work, { userId, hash: data.passwordHash, reason: 'registered' });
     if (!(await saveJourney(work.sql, next, at.row))) throw stepInvalid();
     await deps.onRegistered?.(work, { id: userId, tenantId: at.scope.tenantId });
+    const { personalTenant } = at.settings;
+    if (personalTenant.enabled) work.later(personalTenantJob({ userId, templateId: personalTenant.templateId }));
     work.record({ type: 'user.registered', outcome: 'success', target: { type: 'user', id: userId }, personId: userId });
     return true;
   });

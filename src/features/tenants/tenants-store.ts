@@ -112,3 +112,13 @@ export async function addOwner(sql: Sql, tenantId: string, userId: string, grant
     [userId, grantedBy, tenantId],
   );
 }
+
+/** What a person's own tenant is called; undefined where there is no such person. */
+export async function nameOfPerson(sql: Sql, id: string): Promise<string | undefined> {
+  const { rows } = await sql.raw<{ rows: { name: string }[] }>(
+    `select left(coalesce(nullif(trim(concat_ws(' ', given_name, family_name)), ''), username, split_part(email, '@', 1), 'Personal'), 200) as name
+     from users where id = ?`,
+    [id],
+  );
+  return rows[0]?.name;
+}

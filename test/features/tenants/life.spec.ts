@@ -1,6 +1,6 @@
 /** Tenants over the whole server: made from a template, suspended, restored, deleted, and gone. */
 import assert from 'node:assert/strict';
-import { type RunningApp, startTestApp } from '#test/support/app.ts';
+import { basicAuth, type RunningApp, startTestApp } from '#test/support/app.ts';
 
 describe('the life of a tenant', function () {
   this.timeout(60_000);
@@ -199,5 +199,95 @@ describe('the life of a tenant', function () {
       [id],
     );
     assert.equal(rows[0].count, 1);
+  });
+
+  describe('and its people', () => {
+    const password = 'violet cactus thunder marble';
+    let number = 0;
+    /** A person of the tenant with a token of their own for our API. */
+    const signedIn = async (tenantId: string, home: string, role: string) => {
+      const username = `person.${++number}`;
+      const person = await api('POST /api/users', { username, password }, { 'x-tenant-id': home });
+      assert.equal(person.status, 201, person.text);
+      const id = String(person.body['id']);
+      if (home === tenantId) await api(`PUT /api/tenants/${tenantId}/members/${id}`, { roles: [role] });
+      else assert.equal((await api(`POST /api/tenants/${tenantId}/members`, { userId: id, roles: [role] })).status, 201);
+      const client = await api(
+        'POST /api/clients',
+        {
+          client_name: 'App',
+          redirect_uris: ['https://app.test/cb'],
+          grant_types: ['authorization_code', 'refresh_token'],
+          direct_login: true,
+        },
+        { 'x-tenant-id': tenantId },
+      );
+      const credentials = basicAuth({ id: String(client.body['client_id']), secret: String(client.body['client_secret']) });
+      const login = () => api('POST /api/auth/login', { username, password }, credentials);
+      const tokens = await login();
+      assert.equal(tokens.status, 200, tokens.text);
+      return { id, login, headers: { authorization: `Bearer ${String(tokens.body['access_token'])}` } };
+    };
+
+    it('lets an owner delete it, and nobody else of it: not an administrator, not a member', async () => {
+      const id = await make({ name: 'Owned' });
+      const [owner, administrator, member] = [
+        await signedIn(id, id, 'owner'),
+        await signedIn(id, id, 'administrator'),
+        await signedIn(id, id, 'member'),
+      ];
+      assert.deepEqual([(await api(`DELETE /api/tenants/${id}`, undefined, member.headers)).status], [403]);
+      const refused = await api(`DELETE /api/tenants/${id}`, undefined, administrator.headers);
+      assert.deepEqual([refused.status, refused.body['code']], [403, 'tenant.owner_required']);
+      assert.equal((await api(`DELETE /api/tenants/${id}`, undefined, owner.headers)).status, 200);
+      assert.equal((await api('GET /api/me', undefined, owner.headers)).status, 401);
+      const again = await owner.login();
+      assert.ok([400, 401, 403].includes(again.status), again.text);
+      await api(`POST /api/tenants/${id}/restore`);
+      assert.equal((await owner.login()).status, 200);
+    });
+
+    it('takes tokens of it from who is no member any more, with the next call', async () => {
+      const id = await make({ name: 'Left' });
+      const guest = await signedIn(id, app.rootTenantId, 'administrator');
+      assert.equal((await api(`GET /api/tenants/${id}`, undefined, guest.headers)).status, 200);
+      assert.equal((await api(`DELETE /api/tenants/${id}/members/${guest.id}`)).status, 200);
+      assert.equal((await api(`GET /api/tenants/${id}`, undefined, guest.headers)).status, 401);
+      assert.notEqual((await guest.login()).status, 200);
+    });
+
+    it('lets a person see their tenants and leave one', async () => {
+      const id = await make({ name: 'Visited' });
+      const guest = await signedIn(id, app.rootTenantId, 'member');
+      const list = (await api('GET /api/me/tenants', undefined, guest.headers)).body['items'] as Record<string, unknown>[];
+      assert.deepEqual(
+        list.map((item) => [item['tenantId'], item['home']]).sort(),
+        [
+          [app.rootTenantId, true],
+          [id, false],
+        ].sort(),
+      );
+      assert.equal((await api(`DELETE /api/me/tenants/${id}`, undefined, guest.headers)).status, 200);
+      assert.equal((await api('GET /api/me/tenants', undefined, guest.headers)).status, 401);
+    });
+
+    for (const [metric, path, body] of [
+      ['invitations', 'invitations', (n: number) => ({ email: `invited.${n}@example.test` })],
+      ['apiKeys', 'api-keys', (n: number) => ({ name: `Key ${n}`, permissions: ['users.read'] })],
+    ] as const)
+      it(`holds ${metric} to the limit exactly under 20 parallel calls`, async () => {
+        const id = await make({ name: 'Limited' });
+        assert.equal((await api(`PUT /api/tenants/${id}/limits`, { limits: { [metric]: 4 } })).status, 200);
+        const where = path === 'api-keys' ? '/api/api-keys' : `/api/tenants/${id}/${path}`;
+        const answers = await Promise.all(
+          Array.from({ length: 20 }, (_, n) => api(`POST ${where}`, body(n), path === 'api-keys' ? { 'x-tenant-id': id } : {})),
+        );
+        assert.deepEqual(answers.map(({ status, body: { code } }) => `${status} ${String(code ?? '')}`).sort(), [
+          ...Array(4).fill('201 '),
+          ...Array(16).fill('409 limit.reached'),
+        ]);
+        const usage = (await api(`GET /api/tenants/${id}/usage`)).body['metrics'] as Record<string, unknown>;
+        assert.deepEqual(usage[metric], { used: 4, limit: 4 });
+      });
   });
 });
