@@ -11,6 +11,8 @@ export interface AccountRecord {
   homeTenantId: string;
   /** In tenants that are active. */
   memberships: readonly MembershipFacts[];
+  /** Belongs to a tenant that is suspended, too. */
+  isSuspendedSomewhere: boolean;
   /** By their names in OpenID Connect Core section 5.1; what is not known is absent. */
   claims: Readonly<Record<string, unknown>>;
 }
@@ -59,7 +61,8 @@ function accountOf(row: PersonRow): AccountRecord {
   return {
     id: row.id,
     homeTenantId: row.home_tenant_id,
-    memberships: row.memberships.filter(({ active }) => active).map(({ active: _active, ...membership }) => membership),
+    memberships: row.memberships.filter(({ status }) => status === 'active').map(({ status: _status, ...membership }) => membership),
+    isSuspendedSomewhere: row.memberships.some(({ status }) => status === 'suspended'),
     claims: Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)),
   };
 }

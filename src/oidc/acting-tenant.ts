@@ -17,6 +17,8 @@ export interface ActingQuestion {
     homeTenantId: string;
     /** In tenants that are active. */
     memberships: readonly MembershipFacts[];
+    /** That a tenant is suspended sends nobody home for the time being. */
+    isSuspendedSomewhere?: boolean;
   };
 }
 
@@ -29,6 +31,7 @@ export type ActingTenant =
 
 export function actingTenant({ client, requested, remembered, person }: ActingQuestion): ActingTenant {
   const { memberships, homeTenantId } = person;
+  const isOnlyOne = memberships.length === 1 && !person.isSuspendedSomewhere;
   const byId = (id: string | undefined): MembershipFacts | undefined => memberships.find(({ tenantId }) => tenantId === id);
   const orRefused = (found: MembershipFacts | undefined): ActingTenant => (found ? { tenantId: found.tenantId } : { refused: true });
 
@@ -39,7 +42,7 @@ export function actingTenant({ client, requested, remembered, person }: ActingQu
   if (requested !== undefined) return orRefused(named);
   const before = byId(remembered);
   if (before) return orRefused(before);
-  const fitting = memberships.filter(({ type, roles }) => type !== 'root' || roles.length > 0 || memberships.length === 1);
+  const fitting = memberships.filter(({ type, roles }) => type !== 'root' || roles.length > 0 || isOnlyOne);
   return fitting.length > 1 ? { choose: fitting } : orRefused(fitting[0]);
 }
 

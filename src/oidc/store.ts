@@ -1,6 +1,6 @@
 /** What the protocol reads and writes one by one; what a request writes together is in unit-of-work.ts. */
 import type { AdapterPayload } from 'oidc-provider';
-import type { TenantType } from '../features/tenants/index.ts';
+import type { TenantStatus, TenantType } from '../features/tenants/index.ts';
 import type { Database } from '../infra/postgres.ts';
 
 export interface FoundObject {
@@ -36,7 +36,7 @@ const sessionBy = (condition: string): string => `
 const PERSON = `u.id, u.home_tenant_id, u.username, u.email, u.email_verified_at is not null as email_verified, u.phone,
   u.phone_verified_at is not null as phone_verified, u.given_name, u.family_name, u.locale, floor(extract(epoch from u.updated_at))::float8 as updated_at,
   coalesce((select jsonb_agg(jsonb_build_object('tenantId', m.tenant_id, 'slug', m.slug, 'name', m.name, 'type', m.type,
-    'roles', m.roles, 'groups', m.groups, 'active', m.status = 'active')) from memberships_of(u.id) m), '[]') as memberships`;
+    'roles', m.roles, 'groups', m.groups, 'status', m.status)) from memberships_of(u.id) m), '[]') as memberships`;
 
 // Who has left a tenant, or belongs to one that is suspended, takes no token of it along. The token endpoint says so itself, of codes and refresh tokens.
 const inTenant = (tenant: string): string => `(u.id is null or ${tenant} is null or is_active_member(u.id, (${tenant})::uuid))`;
@@ -179,7 +179,7 @@ export interface PersonRow {
   family_name: string | null;
   locale: string | null;
   updated_at: number;
-  memberships: (MembershipFacts & { active: boolean })[];
+  memberships: (MembershipFacts & { status: TenantStatus })[];
 }
 
 /** What the tenant keeps of a member. */

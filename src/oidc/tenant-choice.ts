@@ -162,6 +162,7 @@ export async function redeemTenant(
   const isNamed = isRefresh && question.requested !== undefined;
   const acting = isNamed ? actingTenant(question) : own;
   if (!('tenantId' in acting)) throw new TenantRefused();
+  settleTenant(ctx, acting.tenantId);
   const facts = await admit(deps, acting.tenantId, person.id);
   const rotates = isRefresh && recordOf(ctx.oidc.client!).profile !== 'fapi2';
   const age = { authTime: source.authTime, usedAt: rotates ? source.iat : undefined };
@@ -170,7 +171,6 @@ export async function redeemTenant(
     throw isNamed ? new TenantRefused('tenant.sign_in_age') : new errors.InvalidGrant(TOO_OLD);
   if (await isTooWeak(deps, ctx, person.id, acting.tenantId, source.acr))
     throw isNamed ? new TenantRefused('tenant.assurance') : new errors.InvalidGrant(TOO_WEAK);
-  settleTenant(ctx, acting.tenantId);
   if (isRefresh) deps.meter?.active(acting.tenantId, person.id);
 }
 
@@ -188,9 +188,9 @@ export async function directTenant(deps: TenantChoiceDeps, ctx: KoaContextWithOI
   if (!person) throw new errors.InvalidGrant('account not found');
   const choice = actingTenantUnasked(questionOf(deps, ctx, person));
   if (!('tenantId' in choice)) throw new TenantRefused();
+  settleTenant(ctx, choice.tenantId);
   await admit(deps, choice.tenantId, person.id);
   if (await isTooWeak(deps, ctx, person.id, choice.tenantId, acr)) throw new TenantRefused('tenant.assurance');
-  settleTenant(ctx, choice.tenantId);
   deps.meter?.active(choice.tenantId, person.id);
   return choice.tenantId;
 }

@@ -54,6 +54,12 @@ describe('the tenant that somebody acts in', () => {
     assert.equal(shown({ client: ROOT, requested: 'root', person: person(root, of('acme')) }), 'root');
   });
 
+  it('is not the root tenant because another is suspended', () => {
+    assert.equal(shown({ client: ROOT, person: { ...person(root), isSuspendedSomewhere: true } }), 'refused');
+    assert.equal(shown({ client: ROOT, person: { ...person(admin), isSuspendedSomewhere: true } }), 'root');
+    assert.equal(shown({ client: ROOT, person: { ...person(root, of('acme')), isSuspendedSomewhere: true } }), 'acme');
+  });
+
   it('is home at the account application', () => {
     const client = { ...ROOT, isHome: true };
     assert.equal(shown({ client, requested: 'acme', person: person(root, of('acme')) }), 'root');

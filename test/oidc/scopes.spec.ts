@@ -99,7 +99,7 @@ describe('what tokens may do', () => {
       assert.equal(next.body.scope, 'account', next.text);
     });
 
-    it('acts in the client’s tenant where they belong to it, else at home', async () => {
+    it('acts where they belong, at home if nowhere else', async () => {
       const tenant = newId();
       await issuer.owner.query(`insert into tenants (id, slug, name, type) values ($1, 'home', 'Home', 'team')`, [tenant]);
       const stranger = await issuer.addUser();

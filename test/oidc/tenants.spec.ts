@@ -197,6 +197,7 @@ describe('tenants at the protocol', function () {
 
     await setStatus(tenant.id, 'suspend');
     assert.deepEqual(errorOf(await t.begin(browser, t.app, undefined, { tenant: tenant.slug })), NOT_A_MEMBER, 'authorize');
+    assert.deepEqual(errorOf(await t.begin(browser, t.app)), NOT_A_MEMBER, 'nor at home instead');
     assert.equal((await t.redeem(t.app, location, verifier)).body['error'], 'invalid_grant', 'code');
     assert.equal((await t.refresh(t.app, tokens.body['refresh_token'])).body['error'], 'invalid_grant', 'refresh');
     assert.deepEqual([(await me(tokens)).status, await userinfo()], [401, 401], 'tokens');
