@@ -27,6 +27,8 @@ export function createMeter({ db, clock, tenants, log }: MeterDeps, { flushMs = 
   let amounts = new Map<string, UsageAmount>();
   let people = new Map<string, ActivePerson>();
   let pendingPeople = new Map<string, number>();
+  /** What is on its way counts until the total has come back. */
+  let written: { amounts: typeof amounts; people: typeof people; pendingPeople: typeof pendingPeople } | undefined;
   const totals = new LRUCache<string, Totals>({ max: 20_000, ttl: flushMs });
   /** Who is counted already this month. */
   const known = new LRUCache<string, true>({ max: MOST_KNOWN });
@@ -83,6 +85,7 @@ export function createMeter({ db, clock, tenants, log }: MeterDeps, { flushMs = 
 
   async function write(): Promise<void> {
     const [waiting, were] = [[...amounts.values()], [...people.entries()]];
+    written = { amounts, people, pendingPeople };
     amounts = new Map();
     people = new Map();
     pendingPeople = new Map();
@@ -90,8 +93,10 @@ export function createMeter({ db, clock, tenants, log }: MeterDeps, { flushMs = 
       const batch = waiting.slice(from, from + BATCH);
       try {
         for (const total of await addUsage(db, batch)) keep(total);
+        for (const { tenantId, metric, period } of batch) written.amounts.delete(keyOf(tenantId, metric, period));
       } catch (error) {
         log('usage could not be written; it is kept for the next time', error);
+        for (const { tenantId, metric, period } of batch) written.amounts.delete(keyOf(tenantId, metric, period));
         addAgain(batch);
       }
     }
@@ -114,6 +119,7 @@ export function createMeter({ db, clock, tenants, log }: MeterDeps, { flushMs = 
   function flush(): Promise<void> {
     flushing ??= write().finally(() => {
       flushing = undefined;
+      written = undefined;
     });
     return flushing;
   }
@@ -126,7 +132,8 @@ export function createMeter({ db, clock, tenants, log }: MeterDeps, { flushMs = 
       const limit = (await tenants.find(tenantId))?.limits[metric];
       if (limit === undefined) return true;
       const period = now();
-      const waiting = amounts.get(keyOf(tenantId, metric, period))?.amount ?? 0;
+      const key = keyOf(tenantId, metric, period);
+      const waiting = (amounts.get(key)?.amount ?? 0) + (written?.amounts.get(key)?.amount ?? 0);
       return (await totalOf(tenantId, period, metric)) + waiting + amount <= limit;
     },
     active(tenantId, userId) {
@@ -138,8 +145,10 @@ export function createMeter({ db, clock, tenants, log }: MeterDeps, { flushMs = 
       if (limit === undefined) return true;
       const period = now();
       const key = keyOf(tenantId, period, userId);
-      if (known.has(key) || people.has(key)) return true;
-      const total = (await totalOf(tenantId, period, 'monthlyActiveUsers')) + (pendingPeople.get(keyOf(tenantId, period)) ?? 0);
+      if (known.has(key) || people.has(key) || written?.people.has(key)) return true;
+      const tenant = keyOf(tenantId, period);
+      const waiting = (pendingPeople.get(tenant) ?? 0) + (written?.pendingPeople.get(tenant) ?? 0);
+      const total = (await totalOf(tenantId, period, 'monthlyActiveUsers')) + waiting;
       if (total < limit) return true;
       if (!(await wasActive(db, { tenantId, period, userId }))) return false;
       known.set(key, true);

@@ -11,6 +11,7 @@ import { tenantInPath } from '#src/features/tenants/in-path.ts';
 import { memberRoutes } from '#src/features/tenants/members-routes.ts';
 import { createOutboundFetch } from '#src/infra/outbound-http.ts';
 import type { ApiAnswer, ApiHarness } from '#test/support/api.ts';
+import { startTestApp } from '#test/support/app.ts';
 import { startTenantApi } from '../tenants/start.ts';
 
 describe('the billing hook', function () {
@@ -177,5 +178,43 @@ describe('the billing hook', function () {
     answer({ limits: { members: 50 } });
     assert.equal((await add()).status, 201);
     assert.deepEqual(states, ['open', 'half_open', 'closed']);
+  });
+});
+
+describe('a server with BILLING_URL', function () {
+  this.timeout(60_000);
+
+  it('asks there before an invitation or a key is refused by a limit', async () => {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+      request.on('end', () => {
+        const { metric } = JSON.parse(text) as { metric: string };
+        asked.push(`${metric} ${request.headers.authorization}`);
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ allow: metric === 'apiKeys' }));
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const app = await startTestApp({
+      env: { BILLING_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, BILLING_TOKEN: 'secret' },
+    });
+    try {
+      const made = await app.api('POST', '/api/tenants', { name: 'Paying' });
+      const id = String(made.body['id']);
+      await app.api('PUT', `/api/tenants/${id}/limits`, { limits: { invitations: 0, apiKeys: 0 } });
+      const key = await app.api('POST', '/api/api-keys', { name: 'Key', permissions: ['users.read'] }, { 'x-tenant-id': id });
+      assert.equal(key.status, 201, key.text);
+      const invited = await app.api('POST', `/api/tenants/${id}/invitations`, { email: 'a@example.test' });
+      assert.deepEqual([invited.status, invited.body['code']], [409, 'limit.reached']);
+      assert.deepEqual(asked, ['apiKeys Bearer secret', 'invitations Bearer secret']);
+    } finally {
+      await app.close();
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });

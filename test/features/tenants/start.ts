@@ -1,7 +1,11 @@
 /** The routes of tenants on a database of their own, wired as the server does it where a test needs no more. */
+
+import { createDefinitions } from '#src/features/attributes/commands.ts';
+import { createRoles } from '#src/features/roles/templates.ts';
 import { createTenantCache } from '#src/features/tenants/cache.ts';
 import type { TenantDeps } from '#src/features/tenants/commands.ts';
 import { tenantRoutes } from '#src/features/tenants/routes.ts';
+import { openTemplate } from '#src/features/tenants/templates.ts';
 import type { Route } from '#src/http/route.ts';
 import { createChangeFeed } from '#src/infra/change-feed.ts';
 import type { Database } from '#src/infra/postgres.ts';
@@ -26,7 +30,7 @@ export async function startTenantApi(more: (parts: TenantParts) => readonly Rout
       roles: rolesNow(db),
       methods: ['password'],
       graceDays: 30,
-      openTemplate: async () => Promise.reject(new Error('no templates here')),
+      openTemplate: (work, id) => openTemplate({ createRoles, createDefinitions }, work, id),
       inviteOwner: async () => {},
     };
     return [...tenantRoutes(deps), ...more({ ...parts, deps })];

@@ -108,6 +108,17 @@ describe('the meter', () => {
     assert.equal(await take(meter()), true);
   });
 
+  it('counts what is just being written', async () => {
+    await limit({ decisions: 3 });
+    const one = meter();
+    assert.equal(await one.allows(tenantId, 'decisions', 3), true);
+    one.count(tenantId, 'decisions', 3);
+    const flushing = one.flush();
+    assert.equal(await one.allows(tenantId, 'decisions'), false);
+    await flushing;
+    assert.equal(await one.allows(tenantId, 'decisions'), false);
+  });
+
   it('lets nobody new be active past the limit, and whoever was before go on', async () => {
     await limit({ monthlyActiveUsers: 2 });
     const one = meter();
