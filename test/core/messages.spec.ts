@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
-import { isMessageKey, message, noteText, pickLocale } from '#src/core/messages/catalogue.ts';
+import {
+  CATALOGUES,
+  isMessageKey,
+  LANGUAGE_NAMES,
+  LOCALES,
+  type Messages,
+  message,
+  noteText,
+  pickLocale,
+} from '#src/core/messages/catalogue.ts';
 import { deviceName } from '#src/core/messages/device.ts';
-import { formatPassed, formatSeconds } from '#src/core/messages/time.ts';
+import { formatInstant, formatPassed, formatSeconds } from '#src/core/messages/time.ts';
 
 const NOW = new Date('2026-11-22T16:50:00Z');
 const passed = (seconds: number): string => formatPassed('en', new Date(NOW.getTime() - seconds * 1000), NOW);
@@ -23,14 +32,99 @@ describe('messages', () => {
   it('read as English in a language there are no texts in', () => {
     assert.equal(message('xx', 'login.submit'), 'Sign in');
     assert.equal(message('__proto__', 'login.submit'), 'Sign in');
-    for (const wish of ['de-CH, de;q=0.9', 'en-GB;q=0.3, xx', '*', '', undefined, ',;q=;;', 'constructor'])
+    for (const wish of ['ja-JP, ko;q=0.9', 'en-GB;q=0.3, xx', '*', '', undefined, ',;q=;;', 'constructor'])
       assert.equal(pickLocale(wish), 'en');
+  });
+
+  it('take the first language of the first wish that there are texts in', () => {
+    assert.equal(pickLocale('de-CH, en;q=0.9'), 'de');
+    assert.equal(pickLocale('en;q=0.2, fr-CA;q=0.8, xx'), 'fr');
+    assert.equal(pickLocale('ja', 'fr', 'de'), 'fr');
+    assert.equal(pickLocale('de;q=0, fr;q=0.1'), 'fr');
+    assert.equal(message('de', 'login.submit'), 'Anmelden');
   });
 
   it('know their keys', () => {
     assert.ok(isMessageKey('login.refused'));
     assert.ok(!isMessageKey('toString'));
     assert.ok(!isMessageKey('scope.unheard_of'));
+  });
+});
+
+type Text = string | Readonly<Record<string, string>>;
+const formsOf = (text: Text): Readonly<Record<string, string>> => (typeof text === 'string' ? { other: text } : text);
+const placeholders = (text: string): string[] => [...new Set([...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!))].sort();
+
+describe('every language', () => {
+  const english = Object.entries<Text>(CATALOGUES.en);
+  const keys = english.map(([key]) => key).sort();
+
+  it('has a name of its own', () => {
+    assert.deepEqual(Object.keys(LANGUAGE_NAMES), LOCALES);
+    assert.ok(LOCALES.length >= 3);
+  });
+
+  for (const locale of LOCALES) {
+    const texts: Messages = CATALOGUES[locale];
+    const entries = Object.entries<Text>(texts);
+
+    it(`${locale}: has every text, and none that nobody asks for`, () => {
+      assert.deepEqual(
+        entries
+          .map(([key]) => key)
+          .sort()
+          .filter((key) => !keys.includes(key)),
+        [],
+        'superfluous',
+      );
+      assert.deepEqual(
+        keys.filter((key) => !Object.hasOwn(texts, key)),
+        [],
+        'missing',
+      );
+    });
+
+    it(`${locale}: names the same values as the English text, in every plural form its grammar has`, () => {
+      const faults: string[] = [];
+      const categories = new Intl.PluralRules(locale).resolvedOptions().pluralCategories;
+      for (const [key, original] of english) {
+        const text = (texts as Readonly<Record<string, Text>>)[key];
+        if (text === undefined) continue;
+        if ((typeof text === 'string') !== (typeof original === 'string')) faults.push(`${key}: plural forms`);
+        const wanted = placeholders(formsOf(original)['other']!);
+        for (const [form, words] of Object.entries(formsOf(text))) {
+          const named = placeholders(words);
+          // One of something need not be said by its number.
+          const expected = form === 'one' && !named.includes('count') ? wanted.filter((name) => name !== 'count') : wanted;
+          if (named.join() !== expected.join()) faults.push(`${key} (${form}): {${named}} instead of {${expected}}`);
+          if (!categories.includes(form as Intl.LDMLPluralRule)) faults.push(`${key}: ${locale} has no form ${form}`);
+          if (words.trim() !== words || words === '' || /[<>]|&[a-z]+;/.test(words)) faults.push(`${key}: not plain text`);
+        }
+      }
+      assert.deepEqual(faults, []);
+    });
+
+    it(`${locale}: writes times in its own words`, () => {
+      const words = { en: 'yesterday', de: 'gestern', fr: 'hier' }[locale];
+      assert.equal(formatPassed(locale, new Date(NOW.getTime() - 86_400_000), NOW), words);
+      assert.match(formatInstant(locale, NOW), /16:50 UTC$/);
+    });
+  }
+
+  it('translates rather than copies: only names and words that are the same in both are equal to the English', () => {
+    const SAME = /^(brand\.name|field\.code|consent\.to_resource|method\.|mailbox\.(code|sms|email)|demo\.tokens?|organizations\.heading)/;
+    for (const locale of ['de', 'fr'] as const) {
+      const texts = CATALOGUES[locale] as Readonly<Record<string, Text>>;
+      const copied = english.filter(([key, text]) => JSON.stringify(texts[key]) === JSON.stringify(text) && !SAME.test(key));
+      assert.deepEqual(copied, [], locale);
+    }
+  });
+
+  it('keeps French punctuation on its line by a no-break space', () => {
+    const loose = Object.entries<Text>(CATALOGUES.fr).filter(([, text]) =>
+      Object.values(formsOf(text)).some((words) => / [:;?!»]|« /.test(words)),
+    );
+    assert.deepEqual(loose, []);
   });
 });
 
