@@ -147,6 +147,7 @@ export async function up(knex: Knex): Promise<void> {
       if what = 'members' then select count(*) into counted from memberships where tenant_id = tenant;
       elsif what = 'invitations' then select count(*) into counted from invitations where tenant_id = tenant and status = 'pending';
       elsif what = 'apiKeys' then select count(*) into counted from api_keys where tenant_id = tenant;
+      elsif what = 'connections' then select count(*) into counted from connections where tenant_id = tenant;
       else raise exception 'no such metric' using errcode = '22023';
       end if;
       insert into tenant_counters (tenant_id, metric, used, most) values (tenant, what, counted, most_allowed);

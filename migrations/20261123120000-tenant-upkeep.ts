@@ -53,7 +53,7 @@ export async function up(knex: Knex): Promise<void> {
     create function apply_limits(tenant uuid) returns void language plpgsql ${HEAD} as $$
     declare limits jsonb := effective_limits(tenant); counted text;
     begin
-      foreach counted in array array['apiKeys', 'invitations', 'members'] loop
+      foreach counted in array array['apiKeys', 'connections', 'invitations', 'members'] loop
         perform set_tenant_limit(tenant, counted, (limits ->> counted)::bigint);
       end loop;
     end $$;

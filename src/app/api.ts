@@ -10,6 +10,8 @@ import { authLogRoutes } from '../features/auth-log/routes.ts';
 import type { ClientDeps } from '../features/clients/commands.ts';
 import { knownClients } from '../features/clients/queries.ts';
 import { clientRoutes } from '../features/clients/routes.ts';
+import type { ConnectionCache } from '../features/connections/index.ts';
+import { connectionRoutes } from '../features/connections/routes.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
 import type { Billing } from '../features/plans/billing.ts';
 import { resourceRoutes } from '../features/resources/routes.ts';
@@ -21,6 +23,7 @@ import type { TenantCache } from '../features/tenants/index.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
 import type { Route } from '../http/route.ts';
 import type { Database } from '../infra/postgres.ts';
+import type { SecretBox } from '../infra/secret-box.ts';
 import type { ApiKeyDoor } from '../oidc/api-keys.ts';
 import { createMetadataCheck } from '../oidc/clients.ts';
 import { directRoutes } from '../oidc/direct-routes.ts';
@@ -48,6 +51,8 @@ export interface ApiParts {
   /** Ids of the ways to sign in. */
   methods: readonly string[];
   billing: Billing | undefined;
+  box: SecretBox;
+  connections: ConnectionCache;
 }
 
 export function createApi({
@@ -65,6 +70,8 @@ export function createApi({
   keys,
   invitations,
   billing,
+  box,
+  connections,
 }: ApiParts) {
   const { transact, openPersonal } = audit;
   const people = createPeople({ clock, db, reads, audit, passwords, sessions, roles, tenants, invite: invitations.inviteOrFind });
@@ -113,6 +120,14 @@ export function createApi({
       issuer: config.issuer,
       knownClients: (scope, ids) => knownClients({ db }, scope, ids),
       changed: protocol.resources.drop,
+    }),
+    ...connectionRoutes({
+      db,
+      box,
+      transact,
+      domainsOf: async (tenantId) => (await tenants.find(tenantId))?.domains ?? [],
+      outboundAllowHosts: config.outboundAllowHosts,
+      changed: connections.drop,
     }),
     ...apiKeyRoutes({ db, clock, transact, policyOf: (tenantId) => apiKeyPolicy(tenants, tenantId) }),
     ...signingKeyRoutes(protocol.keyDeps),

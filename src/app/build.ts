@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { currentRequest } from '../core/scope.ts';
 import { createDemo } from '../demo/demo.ts';
 import { createAudit } from '../features/audit/record.ts';
+import { createConnectionCache } from '../features/connections/cache.ts';
 import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { DOMAIN_CHECK_JOB, domainCheckHandler } from '../features/domains/commands.ts';
@@ -62,7 +63,7 @@ import { bootstrap, ensureInstallation } from './bootstrap.ts';
 import { createCallers } from './callers.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
 import { createInvitations } from './invitations.ts';
-import { createProtocol } from './protocol.ts';
+import { clientLabel, createProtocol } from './protocol.ts';
 
 export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, WaitOptions {
   log: Logger;
@@ -103,6 +104,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     closers.push(() => feed.stop());
     const roles = createRoleBooks({ db, feed });
     const tenants = createTenantCache({ db, feed });
+    const connections = createConnectionCache({ db, box, feed });
     const meter = createMeter({ db, clock, tenants, log: warn });
     closers.push(() => meter.close());
     const plain = createAudit({ db, box, clock, jobs, log });
@@ -176,6 +178,8 @@ export async function buildApp(config: Config, options: AppOptions) {
       handlers: ofPeople,
     } = createApi({
       billing,
+      box,
+      connections,
       invitations,
       keys: callers.keys,
       config,
@@ -245,15 +249,7 @@ export async function buildApp(config: Config, options: AppOptions) {
           view,
           csrf,
           browserSession: (ctx) => browserSession(protocol.providerNow(), ctx, { accounts: protocol.accounts, ownTenant: ownTenant() }),
-          async clientOf(clientId) {
-            const client = await protocol.clients.find(clientId);
-            return (
-              client && {
-                name: String(client.metadata['client_name'] ?? clientId),
-                logoUri: client.metadata['logo_uri'] as string | undefined,
-              }
-            );
-          },
+          clientOf: (clientId) => clientLabel(protocol, clientId),
         }),
         ...(mailbox ? [devMailbox({ mailbox, view })] : []),
         ...(config.loopback && !config.production ? [createDemo({ issuer: config.issuer, box, csrf, view, clock })] : []),

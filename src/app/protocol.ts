@@ -144,6 +144,12 @@ export async function createProtocol(parts: ProtocolParts) {
 
 export type Protocol = Awaited<ReturnType<typeof createProtocol>>;
 
+/** An application as pages name it. */
+export async function clientLabel({ clients }: Pick<Protocol, 'clients'>, clientId: string) {
+  const client = await clients.find(clientId);
+  return client && { name: String(client.metadata['client_name'] ?? clientId), logoUri: client.metadata['logo_uri'] as string | undefined };
+}
+
 function countInto(metrics: Metrics): (name: string, labels: Record<string, string>) => void {
   return (name, labels) => {
     if (name === 'introspection') metrics.introspection(labels['active'] === 'true');

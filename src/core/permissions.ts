@@ -29,6 +29,8 @@ export const PERMISSIONS = {
   'attributes.write': 'Change attribute definitions and values',
   'api-keys.read': 'See API keys, less the keys themselves',
   'api-keys.write': 'Make, change and delete API keys',
+  'connections.read': 'See connections to other identity providers, less their secrets',
+  'connections.write': 'Create, change and delete connections to other identity providers',
   'plans.read': 'See plans, templates and subscriptions',
   'plans.write': 'Change plans, templates, subscriptions and limits',
   'decisions.evaluate': 'Ask whether somebody may do something',
