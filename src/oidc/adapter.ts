@@ -6,6 +6,7 @@ import { currentRequest } from '../core/scope.ts';
 import { findUnstorable } from '../http/json.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
+import { epochNow } from './access-epoch.ts';
 import { knowPerson } from './accounts.ts';
 import { storageKey } from './storage-key.ts';
 import {
@@ -137,6 +138,7 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
           expires_at,
           known: past?.known === true || before?.known === true,
           replaces: past?.replaces ? keyOf(model, past.replaces) : (before?.replaces ?? null),
+          epoch: payload.accountId ? (epochNow() ?? null) : null,
         });
       } else {
         // An interaction only mentions a grant, and would hold a session's id; neither is needed.

@@ -5,6 +5,7 @@
 import { type Client, errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import { AppError } from '../core/errors.ts';
 import { anonymousScope, type Scope } from '../core/scope.ts';
+import { knowEpoch } from './access-epoch.ts';
 import { type Accounts, accountRecordOf, findAccountWith } from './accounts.ts';
 import { markAudited } from './audit.ts';
 import { recordOf } from './client-models.ts';
@@ -24,6 +25,8 @@ export interface Authenticated {
   amr: readonly string[];
   /** Seconds since the epoch. */
   authTime: number;
+  /** How often the person's access had been ended when they proved who they are. */
+  epoch?: number | undefined;
 }
 
 /** A code of ours, the status it is answered with, and further members of the problem document. */
@@ -142,6 +145,7 @@ async function establish(
     );
   const grantId = await grant.save();
 
+  if (who.epoch !== undefined) knowEpoch(ctx, who.epoch);
   const session = new provider.Session();
   session.loginAccount({ accountId: who.accountId, acr: who.acr, amr: [...who.amr], loginTs: who.authTime });
   session.ensureClientContainer(clientId);

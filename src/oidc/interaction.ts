@@ -57,6 +57,8 @@ export interface LoginResult {
   remember?: boolean;
   /** Seconds since the epoch; now where nothing is said. */
   authTime?: number;
+  /** How often the person's access had been ended when they proved who they are; where it is ended before the browser is back, it is not signed in. */
+  epoch?: number | undefined;
 }
 
 export interface Allowed {
@@ -111,10 +113,10 @@ export function createInteractions(deps: InteractionsDeps): Interactions {
       return interactionOf(found, summaryOf(client));
     },
 
-    async finishLogin(req, res, { accountId, acr, amr, remember = true, authTime }) {
+    async finishLogin(req, res, { accountId, acr, amr, remember = true, authTime, epoch }) {
       const ts = authTime ?? epochSeconds(deps.clock.now());
       const answered = Object.fromEntries(ANSWERED_BY_LOGIN.map((name): [string, object] => [name, {}]));
-      return finish(req, res, { ...answered, login: { accountId, acr, amr, remember, ts } });
+      return finish(req, res, { ...answered, login: { accountId, acr, amr, remember, ts, ...(epoch === undefined ? {} : { epoch }) } });
     },
 
     finishSelection: (req, res) => finish(req, res, { select_account: {} }),

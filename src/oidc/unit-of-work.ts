@@ -46,6 +46,8 @@ export interface SessionRow {
   known: boolean;
   /** The key of the id that this one takes over from. */
   replaces: string | null;
+  /** Where somebody signs in by it: how often their access had been ended when they proved who they are. */
+  epoch: number | null;
 }
 
 /** What a repeated refresh is answered with, and for which parameters. */
@@ -99,14 +101,17 @@ export const SESSION_HANDOVER_SECONDS = 10;
 // Grants are locked before what hangs on them, and before sessions, in flushes and in deletions alike: the other order deadlocked in 5 % of such
 // races. Where the session ended meanwhile, neither it nor what would hang on it is written: nothing outlives what it was given in.
 // So is the grant of what is put beside a session: its foreign key would lock it last, and one such race in forty deadlocked. Jobs come after the
-// sessions, as in every other end of one: their keys are locked too.
+// sessions, as in every other end of one: their keys are locked too. Whose access is ended is locked before everything else, there and here.
 const FLUSH = `
 with held as materialized (
   select id from oidc_grants where id = (select grant_id from oidc_objects where model = $1 and id = $2) for key share),
 consumed as (
   update oidc_objects set consumed_at = clock_timestamp(), replay_key = $3, replay = $4
   where model = $1 and id = $2 and consumed_at is null and (grant_id is null or exists (select 1 from held)) returning 1),
-go as (select 1 where $1::text is null or exists (select 1 from consumed)),
+arriving as materialized (select r.* from jsonb_to_recordset($9) as r(user_id uuid, epoch integer) where r.epoch is not null),
+present as materialized (select u.id, u.access_epoch from users u where u.id in (select user_id from arriving) for share of u),
+go as (select 1 where ($1::text is null or exists (select 1 from consumed))
+  and not exists (select 1 from arriving a where not exists (select 1 from present p where p.id = a.user_id and p.access_epoch = a.epoch))),
 deletion as materialized (select r.* from go, jsonb_to_recordset($5) as r(kind text, model text, id text)),
 locked as materialized (select g.id from oidc_grants g where g.id in (select id from deletion where kind in ('grant', 'of-grant')) order by g.id for update),
 gone_objects as (
@@ -162,7 +167,8 @@ added as materialized (${addJobsText('$12', 'in_order')})
 select exists (select 1 from go) as won, (select count(id) from added) as jobs`;
 
 /**
- * Commits the unit in one round trip. False: another request consumed first, and nothing of this unit was written.
+ * Commits the unit in one round trip. False: another request consumed first, or the access of who signs in by it was ended meanwhile, and nothing
+ * of this unit was written.
  * Throws 503 where the database is away, and what PostgreSQL said where it refused (23503: the grant, client or person is gone).
  */
 export async function flush(db: Database, unit: Unit, auditRows: readonly AuditRow[] = []): Promise<boolean> {

@@ -5,6 +5,7 @@ import type { Transact } from '../audit/index.ts';
 import { type LogoutNotice, NOTIFY_JOB, type SessionRecord } from './index.ts';
 import { type Keyring, recordsOf } from './records.ts';
 import {
+  countEnd,
   deleteConsents,
   deleteFinishedSignIns,
   deleteGrants,
@@ -64,6 +65,7 @@ export async function endAccess(
   sql: Sql,
   { exceptSession }: { exceptSession?: string | undefined } = {},
 ): Promise<number> {
+  await countEnd(sql, userId);
   const grants = await lockGrantsOf(sql, userId);
   const uids = (await sessionUidsOf(sql, userId)).filter((uid) => uid !== exceptSession);
   const ended = await endIn(deps, sql, userId, uids, { offlineToo: true });

@@ -70,6 +70,10 @@ export const deleteGrantsOf = (sql: Sql, userId: string, clientId?: string): Pro
     .where({ user_id: userId, ...(clientId === undefined ? {} : { client_id: clientId }) })
     .delete();
 
+/** A sign-in of the person that was judged before this comes to nothing. Before grants are locked: it locks the person. */
+export const countEnd = async (sql: Sql, userId: string): Promise<void> =>
+  void (await sql('users').where({ id: userId }).increment('access_epoch', 1));
+
 /** The rows of one session, to be read after its person's grants were locked: it names every one of them that is its own. */
 export const sessionRows = async (sql: Sql, userId: string, uid: string): Promise<SessionRow[]> =>
   sql<SessionRow>('oidc_sessions').where({ user_id: userId, uid }).select('*');
