@@ -28,6 +28,7 @@ import type { ApiKeyDoor } from '../oidc/api-keys.ts';
 import { createMetadataCheck } from '../oidc/clients.ts';
 import { directRoutes } from '../oidc/direct-routes.ts';
 import { createTokenDoor } from '../oidc/token-door.ts';
+import { brandingRoutes } from './branding.ts';
 import type { Invitations } from './invitations.ts';
 import { createPeople, type PeopleParts } from './people.ts';
 import type { Protocol } from './protocol.ts';
@@ -114,6 +115,7 @@ export function createApi({
     ...invitations.routes,
     ...people.routes,
     ...clientRoutes(clients),
+    ...brandingRoutes({ db, transact, tenants, branding: protocol.branding }),
     ...resourceRoutes({
       db,
       transact,

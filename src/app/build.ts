@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { currentRequest } from '../core/scope.ts';
 import { createDemo } from '../demo/demo.ts';
 import { createAudit } from '../features/audit/record.ts';
+import { images } from '../features/branding/serve.ts';
 import { createConnectionCache } from '../features/connections/cache.ts';
 import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
@@ -54,12 +55,12 @@ import { loginRoutes } from '../login/routes.ts';
 import { loginJobs } from '../login/send-code.ts';
 import { LOGIN_VIEWS } from '../login/views/pages.ts';
 import { serveDirectPaths } from '../oidc/direct-routes.ts';
-import { createInteractions } from '../oidc/interaction.ts';
 import { browserSession } from '../oidc/sessions.ts';
 import { storageKey } from '../oidc/storage-key.ts';
 import { createApi } from './api.ts';
 import { billed } from './billing.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
+import { brandedPages, createBrandedInteractions } from './branding.ts';
 import { createCallers } from './callers.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
 import { createInvitations } from './invitations.ts';
@@ -209,11 +210,13 @@ export async function buildApp(config: Config, options: AppOptions) {
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
-    const interactions = createInteractions({ providerOf: protocol.providerNow, db, audit: audit.audit, clock });
+    const interactions = createBrandedInteractions(protocol.branding, { providerOf: protocol.providerNow, db, audit: audit.audit, clock });
     const published = [...routes, ...healthRoutes(health)];
     const own = createOwnApp(
       [
+        images({ db }),
         assets(),
+        brandedPages(protocol, tenantHere),
         frontDoor('/account'),
         serveDirectPaths(protocol.pool),
         mountRoutes(routes, {

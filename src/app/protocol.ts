@@ -11,6 +11,7 @@ import { ensureSecrets, type SigningKeyDeps, tendKeys } from '../features/signin
 import { addressAllowed } from '../features/tenants/address-rules.ts';
 import type { Issuer, TenantCache } from '../features/tenants/index.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
+import type { PageBase } from '../http/pages.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
 import type { Limits } from '../infra/limits.ts';
@@ -20,7 +21,7 @@ import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import { createAccounts } from '../oidc/accounts.ts';
 import { createClientCache } from '../oidc/clients.ts';
-import type { ProtocolPages } from '../oidc/configuration.ts';
+import type { ClientSummary, ProtocolPages } from '../oidc/configuration.ts';
 import { DIRECT_LOGIN, type DirectLoginDeps, registerDirectLogin } from '../oidc/direct-login.ts';
 import { useDirectPaths } from '../oidc/direct-routes.ts';
 import { createFailureLimits, useFailureLimits } from '../oidc/failure-limits.ts';
@@ -34,6 +35,7 @@ import { createResourceCache } from '../oidc/resources.ts';
 import type { TenantChoiceDeps } from '../oidc/tenant-choice.ts';
 import { createTokenState } from '../oidc/token-state.ts';
 import { useTrafficLimits } from '../oidc/traffic-limits.ts';
+import { createBranding } from './branding.ts';
 
 export interface ProtocolParts {
   config: Config;
@@ -103,7 +105,14 @@ export async function createProtocol(parts: ProtocolParts) {
     addressAllowed,
     meter: parts.meter,
   };
-  const pages = protocolPages(parts.view);
+  const branding = createBranding({ db, feed, tenants: parts.tenants, rootTenantId, clients });
+  const tenantHere = (): string => parts.issuers().find(({ url }) => url === currentRequest.getStore()?.issuer)?.tenantId ?? rootTenantId;
+  const pages = protocolPages(parts.view, async (client) => {
+    const { tenantId = tenantHere(), clientId } = client ?? {};
+    const brand = await branding.of(tenantId, clientId);
+    const label = client && { name: client.name, logoUri: await branding.clientLogo(tenantId, client.clientId) };
+    return { ...(brand ? { brand } : {}), ...(label ? { client: label } : {}) };
+  });
 
   const pool = createProviderPool({
     maxLive: 500,
@@ -136,6 +145,7 @@ export async function createProtocol(parts: ProtocolParts) {
     tokens,
     logout,
     failures,
+    branding,
     rootTenantId,
     pool,
     providerNow,
@@ -145,9 +155,10 @@ export async function createProtocol(parts: ProtocolParts) {
 export type Protocol = Awaited<ReturnType<typeof createProtocol>>;
 
 /** An application as pages name it. */
-export async function clientLabel({ clients }: Pick<Protocol, 'clients'>, clientId: string) {
+export async function clientLabel({ clients, branding }: Pick<Protocol, 'clients' | 'branding'>, clientId: string) {
   const client = await clients.find(clientId);
-  return client && { name: String(client.metadata['client_name'] ?? clientId), logoUri: client.metadata['logo_uri'] as string | undefined };
+  if (!client) return undefined;
+  return { name: String(client.metadata['client_name'] ?? clientId), logoUri: await branding.clientLogo(client.tenantId, clientId) };
 }
 
 function countInto(metrics: Metrics): (name: string, labels: Record<string, string>) => void {
@@ -170,25 +181,36 @@ const WORDS = {
 
 const WORD_OF: Readonly<Record<number, keyof typeof WORDS>> = { 404: 'missing', 429: 'limited', 503: 'unavailable' };
 
-function protocolPages(view: View): ProtocolPages {
+type Labels = Pick<PageBase, 'brand' | 'client'>;
+
+function protocolPages(view: View, labelsOf: (client?: ClientSummary) => Promise<Labels>): ProtocolPages {
   const localeOf = (ctx: Context): string => {
     const wished = ctx.query['ui_locales'];
     return pickLocale(typeof wished === 'string' ? wished : undefined, ctx.get('accept-language'));
   };
   return {
-    error(ctx, { status, error, description }) {
+    async error(ctx, { status, error, description }) {
       const words = WORDS[WORD_OF[status] ?? (status < 500 ? 'request' : 'bug')];
       const detail = status >= 500 || status === 404 || status === 429 ? undefined : [error, description].filter(Boolean).join(': ');
       const requestId = currentRequest.getStore()?.id;
-      showCommonPage(ctx, view, 'error', { locale: localeOf(ctx), ...words, detail, requestId }, { status });
+      showCommonPage(
+        ctx,
+        view,
+        'error',
+        { ...(await brandWhereKnown(labelsOf)), locale: localeOf(ctx), ...words, detail, requestId },
+        { status },
+      );
     },
-    logout(ctx, { action, hidden, confirm, client, redirectUri }) {
-      const data = { locale: localeOf(ctx), action, hidden, confirm, client: client && { name: client.name, logoUri: client.logoUri } };
+    async logout(ctx, { action, hidden, confirm, client, redirectUri }) {
+      const data = { ...(await labelsOf(client)), locale: localeOf(ctx), action, hidden, confirm };
       showCommonPage(ctx, view, 'logout-confirm', data, { formAction: redirectUri ? [redirectUri] : [] });
     },
-    loggedOut(ctx, { client }) {
+    async loggedOut(ctx, { client }) {
       ctx.set('clear-site-data', '"cache", "storage"');
-      showCommonPage(ctx, view, 'logged-out', { locale: localeOf(ctx), client: client && { name: client.name, logoUri: client.logoUri } });
+      showCommonPage(ctx, view, 'logged-out', { ...(await labelsOf(client)), locale: localeOf(ctx) });
     },
   };
 }
+
+/** A page about a fault is shown without the database too. */
+const brandWhereKnown = (labelsOf: () => Promise<Labels>): Promise<Labels> => labelsOf().catch(() => ({}));

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Context, Middleware, Next } from 'koa';
+import { themeAt } from './theme.ts';
 
 interface Asset {
   url: string;
@@ -12,6 +13,7 @@ interface Asset {
 const NAMES = { 'app.css': 'text/css; charset=utf-8', 'app.js': 'text/javascript; charset=utf-8', 'logo.svg': 'image/svg+xml' } as const;
 export type AssetName = keyof typeof NAMES;
 
+const hashOf = (body: string | Buffer): string => createHash('sha256').update(body).digest('hex').slice(0, 16);
 const ASSETS: ReadonlyMap<string, Asset> = new Map(Object.entries(NAMES).map(([name, type]) => [name, load(name, type)]));
 const PATH = /^\/assets\/([a-z]+)-([0-9a-f]{16})\.(css|js|svg)$/;
 
@@ -31,16 +33,16 @@ export function assets(): Middleware {
       ctx.status = 405;
       return;
     }
-    const [, name, hash, extension] = PATH.exec(ctx.path) ?? [];
-    const asset = ASSETS.get(`${name}.${extension}`);
-    if (!asset) {
+    const found = find(ctx.path);
+    if (!found) {
       ctx.status = 404;
       ctx.set('cache-control', 'no-store');
       return;
     }
+    const { asset, current } = found;
     ctx.set('x-content-type-options', 'nosniff');
     ctx.set('cross-origin-resource-policy', 'same-origin');
-    ctx.set('cache-control', hash === asset.hash ? 'public, max-age=31536000, immutable' : 'no-cache');
+    ctx.set('cache-control', current ? 'public, max-age=31536000, immutable' : 'no-cache');
     ctx.set('etag', `"${asset.hash}"`);
     ctx.status = 200;
     ctx.set('content-type', asset.type);
@@ -49,8 +51,17 @@ export function assets(): Middleware {
   };
 }
 
+/** An asset, or the stylesheet of a colour, which is computed rather than kept: anybody may ask for any. */
+function find(path: string): { asset: Omit<Asset, 'url'>; current: boolean } | undefined {
+  const theme = themeAt(path);
+  if (theme) return { asset: { hash: hashOf(theme.css), type: NAMES['app.css'], body: Buffer.from(theme.css) }, current: theme.current };
+  const [, name, hash, extension] = PATH.exec(path) ?? [];
+  const asset = ASSETS.get(`${name}.${extension}`);
+  return asset && { asset, current: hash === asset.hash };
+}
+
 function load(name: string, type: string): Asset {
   const body = readFileSync(new URL(`./assets/${name}`, import.meta.url));
-  const hash = createHash('sha256').update(body).digest('hex').slice(0, 16);
+  const hash = hashOf(body);
   return { url: `/assets/${name.replace('.', `-${hash}.`)}`, hash, type, body };
 }

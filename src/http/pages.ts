@@ -16,6 +16,18 @@ export interface PageBase {
   notice?: Note | undefined;
   /** The application the person is on the way to. */
   client?: ClientLabel | undefined;
+  /** Whose page it is; the installation's where nothing is said. */
+  brand?: Brand | undefined;
+}
+
+/** How a page shows whose it is. */
+export interface Brand {
+  /** The installation's where nothing is said. */
+  name?: string | undefined;
+  /** A path of ours; see `ClientLabel.logoUri`. */
+  logoUri?: string | undefined;
+  /** `#rrggbb`; anything else is left out. */
+  color?: string | undefined;
 }
 
 export interface ClientLabel {

@@ -15,13 +15,14 @@ import {
 import { deviceName } from '../core/messages/device.ts';
 import { formatInstant, formatPassed, formatSeconds } from '../core/messages/time.ts';
 import { type AssetName, assetUrl } from './assets.ts';
-import type { CommonPages, PageBase } from './pages.ts';
+import type { Brand, CommonPages, PageBase } from './pages.ts';
+import { themeUrl } from './theme.ts';
 
 export interface ViewOptions {
   clock: Clock;
   /** Folders of `.eta` templates beside those of `http/views`; names are unique across all of them. */
   folders?: readonly URL[];
-  /** The name people see on top; `Gatehouse` where nothing is said. */
+  /** The name people see on top where a page says nothing; `Gatehouse` where this does not either. */
   brand?: string;
 }
 
@@ -46,7 +47,7 @@ export function createView({ clock, folders = [], brand }: ViewOptions): View {
   // Helpers are named in the header so that templates, parts and the layout read alike.
   const eta = new Eta({
     autoEscape: true,
-    functionHeader: 'const { t, text, time, seconds, scopeName, deviceName, asset, brand } = it.$;',
+    functionHeader: 'const { t, text, time, seconds, scopeName, deviceName, asset, brand, theme } = it.$;',
   });
   const names = new Set<string>();
   for (const folder of [OWN_FOLDER, ...folders]) {
@@ -61,14 +62,22 @@ export function createView({ clock, folders = [], brand }: ViewOptions): View {
     render(name, data) {
       if (!names.has(name)) throw new Error(`No template is named ${name}`);
       const locale = data.locale ?? DEFAULT_LOCALE;
-      return eta.render(`@${name}`, { ...data, locale, $: helpersOf(locale, clock, brand ?? message(locale, 'brand.name')) });
+      const own = { ...data.brand, name: data.brand?.name ?? brand ?? message(locale, 'brand.name') };
+      return eta.render(`@${name}`, { ...data, locale, brand: own, installation: !data.brand?.name, $: helpersOf(locale, clock, own) });
     },
   };
 }
 
+const brands = new WeakMap<Context['req'], Brand>();
+
+/** Says whose pages this request's answers are, where they do not say so themselves. */
+export const setBrand = (ctx: Pick<Context, 'req'>, brand: Brand): void => void brands.set(ctx.req, brand);
+
+const brandOf = (ctx: Context): Brand | undefined => brands.get(ctx.req);
+
 /** Answers with a page: HTML, never stored, under the page's own content security policy. Status 200 where nothing is said. */
 export function renderPage(ctx: Context, view: View, name: string, data: PageBase, options: PageOptions = {}): void {
-  const body = view.render(name, data);
+  const body = view.render(name, { ...data, brand: data.brand ?? brandOf(ctx) });
   ctx.status = options.status ?? 200;
   ctx.set('content-type', 'text/html; charset=utf-8');
   ctx.set('cache-control', 'no-store');
@@ -112,9 +121,10 @@ function sourceOf(address: string): string | undefined {
   return SOURCE.test(source) && !NEVER_FORM_TARGETS.has(source) ? source : undefined;
 }
 
-function helpersOf(locale: string, clock: Clock, brand: string) {
+function helpersOf(locale: string, clock: Clock, brand: Brand & { name: string }) {
   return {
-    brand,
+    brand: brand.name,
+    theme: brand.color === undefined ? undefined : themeUrl(brand.color),
     t: (key: MessageKey, values?: MessageValues) => message(locale, key, values),
     text: (note: Note) => noteText(locale, note),
     /** `{ iso, full, passed }` of an instant: for machines, for the tooltip, and as people say it. */

@@ -2,6 +2,7 @@
 import type { Context } from 'koa';
 import type { Client, Configuration, KoaContextWithOIDC, SigningAlgorithm } from 'oidc-provider';
 import { type Clock, epochSeconds } from '../core/clock.ts';
+import { LOCALES } from '../core/messages/catalogue.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { type Accounts, findAccountWith } from './accounts.ts';
@@ -96,6 +97,7 @@ export function configure(deps: ConfigurationDeps): Configuration {
     scopes: OIDC_SCOPES,
     claims: CLAIMS,
     acrValues: ACR,
+    discovery: { ui_locales_supported: [...LOCALES] },
     subjectTypes: ['public'],
     responseTypes: ['code'],
     clientAuthMethods: [

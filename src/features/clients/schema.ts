@@ -34,7 +34,7 @@ const STANDARD = {
   }),
   jwks_uri: URI,
   client_uri: URI,
-  logo_uri: URI,
+  logo_uri: Type.String({ ...URI, description: 'Kept and never loaded: pages show the picture of `PUT …/logo`' }),
   policy_uri: URI,
   tos_uri: URI,
   contacts: Type.Array(TEXT, { maxItems: 10 }),
@@ -80,6 +80,11 @@ const OURS = {
   allowed_origins: Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { maxItems: 100, uniqueItems: true, description: 'For CORS' }),
   require_pkce: Type.Boolean({ description: 'Only a confidential client that sends a nonce may do without' }),
   default_resource: Type.String({ minLength: 1, maxLength: 512, description: 'The API for which tokens are where none is named' }),
+  brand_color: Type.String({
+    pattern: '^#[0-9a-fA-F]{6}$',
+    description:
+      'As #rrggbb; the colour of sign-in pages on the way to it, instead of its tenant’s. What is read on it is computed to be legible',
+  }),
   id_token_claims: Type.Array(
     Type.Union(['tenant_id', 'tenant_name', 'roles', 'groups', 'entitlements', 'attributes'].map((claim) => Type.Literal(claim))),
     {
@@ -115,6 +120,7 @@ export const CLIENT = Type.Object({
   ...Type.Required(Type.Object(OURS)).properties,
   default_resource: Type.Optional(OURS.default_resource),
   id_token_claims: Type.Optional(OURS.id_token_claims),
+  brand_color: Type.Optional(OURS.brand_color),
   secrets: Type.Array(SECRET_VIEW),
   created_at: Type.String({ format: 'date-time' }),
   updated_at: Type.String({ format: 'date-time' }),

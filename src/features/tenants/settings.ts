@@ -21,7 +21,21 @@ export const TENANT_SETTINGS = Type.Object(
         description: 'Ids of the ways to sign in that are offered; all where nothing is said',
       }),
     ),
-    secondFactor: optional(Type.Union([Type.Literal('off'), Type.Literal('optional'), Type.Literal('required')])),
+    secondFactor: optional(
+      Type.Union([Type.Literal('off'), Type.Literal('optional'), Type.Literal('required')], {
+        description: 'Whether people may, or have to, have a second factor; one that somebody has is always asked for',
+      }),
+    ),
+    secondFactorRoles: optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
+        maxItems: 50,
+        uniqueItems: true,
+        description: 'Names of roles; whoever has one of them in the tenant needs a second factor',
+      }),
+    ),
+    country: optional(
+      Type.String({ pattern: '^[A-Z]{2}$', description: 'ISO 3166-1 alpha-2: where telephone numbers without a country code are from' }),
+    ),
     sessions: optional(
       Type.Object({
         idleSeconds: optional(seconds(60, 'A session ends after so long without use, where that is sooner than the installation says')),
@@ -37,9 +51,12 @@ export const TENANT_SETTINGS = Type.Object(
     ),
     branding: optional(
       Type.Object({
-        displayName: optional(Type.String({ minLength: 1, maxLength: 100 })),
-        primaryColor: optional(Type.String({ pattern: '^#[0-9a-fA-F]{6}$', description: 'As #rrggbb' })),
-        logoUri: optional(Type.String({ pattern: '^https://[^\\s"<>\\\\]+$', maxLength: 2000 })),
+        displayName: optional(
+          Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f]*\\S[^\\u0000-\\u001f\\u007f]*$' }),
+        ),
+        primaryColor: optional(
+          Type.String({ pattern: '^#[0-9a-fA-F]{6}$', description: 'As #rrggbb; what is read on it is computed to be legible' }),
+        ),
       }),
     ),
     mail: optional(
@@ -109,12 +126,10 @@ const withDefaults = (stored: StoredSettings): TenantSettings => ({
 /** What the schema cannot say; `pointer` is where the settings stand in the body. */
 export function faultsOfSettings(settings: StoredSettings, methods: readonly string[], pointer = '/settings'): FieldError[] {
   const errors: FieldError[] = [];
-  const { timeZone, sessions, branding, methods: offered = [] } = settings;
+  const { timeZone, sessions, methods: offered = [] } = settings;
   if (timeZone !== undefined && !isTimeZone(timeZone)) errors.push({ pointer: `${pointer}/timeZone`, message: 'is no time zone' });
   if (sessions?.idleSeconds !== undefined && sessions.absoluteSeconds !== undefined && sessions.idleSeconds > sessions.absoluteSeconds)
     errors.push({ pointer: `${pointer}/sessions/idleSeconds`, message: 'must not be longer than absoluteSeconds' });
-  if (branding?.logoUri !== undefined && !URL.canParse(branding.logoUri))
-    errors.push({ pointer: `${pointer}/branding/logoUri`, message: 'is not a URL' });
   for (const [index, method] of offered.entries())
     if (!methods.includes(method)) errors.push({ pointer: `${pointer}/methods/${index}`, message: 'is no way to sign in here' });
   if (settings.methods?.length === 0) errors.push({ pointer: `${pointer}/methods`, message: 'would let nobody in' });
