@@ -1,10 +1,11 @@
 import { account } from './de/account.ts';
 import { development } from './de/development.ts';
 import { errors } from './de/errors.ts';
+import { factors } from './de/factors.ts';
 import { frame } from './de/frame.ts';
 import { login } from './de/login.ts';
 import { mails } from './de/mails.ts';
 import { organizations } from './de/organizations.ts';
 
 /** The texts in German, in the formal address; the keys are those of the English ones. */
-export const de = { ...account, ...development, ...errors, ...frame, ...login, ...mails, ...organizations } as const;
+export const de = { ...account, ...development, ...errors, ...factors, ...frame, ...login, ...mails, ...organizations } as const;

@@ -1,6 +1,7 @@
 import { account } from './en/account.ts';
 import { development } from './en/development.ts';
 import { errors } from './en/errors.ts';
+import { factors } from './en/factors.ts';
 import { frame } from './en/frame.ts';
 import { login } from './en/login.ts';
 import { mails } from './en/mails.ts';
@@ -10,7 +11,16 @@ import { organizations } from './en/organizations.ts';
  * Every text people read on pages and in mails, in English, by area. `{name}` is replaced by the value of that name; a text that
  * depends on a number has plural forms by `{count}` (CLDR categories). Another language is one more file with the same keys.
  */
-export const en = { ...account, ...development, ...errors, ...frame, ...login, ...mails, ...organizations } as const satisfies Catalogue;
+export const en = {
+  ...account,
+  ...development,
+  ...errors,
+  ...factors,
+  ...frame,
+  ...login,
+  ...mails,
+  ...organizations,
+} as const satisfies Catalogue;
 
 type PluralForms = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
 type Catalogue = Record<string, string | PluralForms>;
