@@ -1,5 +1,6 @@
 /** Carries out what a batch of an import asks for, in one transaction; a line that cannot be stops no other. */
 import { forbidden, invalidInput } from '../../core/errors.ts';
+import { isManagementPermission } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
 import { translate } from '../../infra/postgres.ts';
 import type { Work } from '../audit/index.ts';
@@ -69,20 +70,29 @@ async function withoutFaults(
   };
 }
 
-/** Whoever began it may have been disabled, or lost the right, since. */
+/** Whoever began it may have been disabled, or lost one of the rights with which it grants roles, since. */
 async function checkStillMay(deps: ImportDeps, { sql }: Work, scope: Scope): Promise<void> {
-  const { actor, tenantId, platform } = scope;
+  const { actor, tenantId, platform, owner, permissions } = scope;
   const by = actor.type === 'api_key' ? actor.owner : actor;
   if (by.type !== 'user') return;
   const person = await findPerson(sql, by.id);
-  for (const { tenant_id: of, type, roles } of person?.status === 'active' ? await membershipsOf(sql, by.id) : [])
-    if ((of === tenantId || (platform && type === 'root')) && (await deps.roles.of(of)).permissionsOf(roles).has('users.write')) return;
+  const rights = [...permissions].filter(isManagementPermission);
+  for (const { tenant_id: of, type, status, roles } of person?.status === 'active' ? await membershipsOf(sql, by.id) : []) {
+    if (status !== 'active' || (of !== tenantId && !(platform && type === 'root'))) continue;
+    const book = await deps.roles.of(of);
+    const held = book.permissionsOf(roles);
+    if (rights.every((right) => held.has(right)) && (!owner || book.isOwner(roles))) return;
+  }
   throw forbidden('users.write');
 }
 
 const NAMES = ['username_key', 'email_key', 'phone'] as const satisfies readonly (keyof Names)[];
 
-const namesOf = (names: Names): string[] => NAMES.flatMap((kind) => (names[kind] === null ? [] : [`${kind}:${names[kind]}`]));
+/** Names that one person has alone: a number that is not proven is none. */
+const namesOf = (names: Names): string[] =>
+  NAMES.flatMap((kind) =>
+    names[kind] === null || (kind === 'phone' && names.phone_verified_at === null) ? [] : [`${kind}:${names[kind]}`],
+  );
 
 /** Whose names are free, within the batch, the lines before it, and everywhere. */
 async function sortOut(work: Work, people: readonly PersonWish[], run: ImportRun): Promise<{ free: PersonWish[]; refused: Outcome[] }> {

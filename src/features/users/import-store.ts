@@ -6,15 +6,17 @@ export interface Names {
   username_key: string | null;
   email_key: string | null;
   phone: string | null;
+  phone_verified_at: Date | null;
 }
 
-/** Who has one of these names already, in whichever tenant. */
+/** Who has one of these names already, in whichever tenant; a number is had by whom it is proven of. */
 export async function findTaken(sql: Sql, people: readonly Names[]): Promise<Names[]> {
-  const of = (name: keyof Names): string[] => people.map((person) => person[name]).filter((value) => value !== null);
+  const of = (name: 'username_key' | 'email_key' | 'phone'): string[] =>
+    people.map((person) => person[name]).filter((value) => value !== null);
   const { rows } = await sql.raw<{ rows: Names[] }>(
-    `select username_key, email_key, phone from users where username_key = any (?::text[])
-     union all select username_key, email_key, phone from users where email_key = any (?::text[])
-     union all select username_key, email_key, phone from users where phone = any (?::text[])`,
+    `select username_key, email_key, phone, phone_verified_at from users where username_key = any (?::text[])
+     union all select username_key, email_key, phone, phone_verified_at from users where email_key = any (?::text[])
+     union all select username_key, email_key, phone, phone_verified_at from users where phone = any (?::text[]) and phone_verified_at is not null`,
     [of('username_key'), of('email_key'), of('phone')],
   );
   return rows;

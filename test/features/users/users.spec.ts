@@ -47,7 +47,7 @@ describe('people', () => {
   });
 
   it('finds one address under every case, and nobody under look-alikes', async () => {
-    const { id } = await create({ email: 'Mike@Corp.Test', username: 'Mike.Smith', phone: '+66 81 234-5678' });
+    const { id } = await create({ email: 'Mike@Corp.Test', username: 'Mike.Smith', phone: '+66 81 234-5678', phoneVerified: true });
     for (const login of [
       'mike@corp.test',
       'MIKE@CORP.TEST',
@@ -74,7 +74,11 @@ describe('people', () => {
     for (const login of strangers) assert.equal(await signingIn(login), undefined, login);
     assert.equal(code(await call('POST /api/users', { email: 'MIKE@corp.test' })), '409 user.email_taken');
     assert.equal(code(await call('POST /api/users', { username: 'MIKE.smith' })), '409 user.username_taken');
-    assert.equal(code(await call('POST /api/users', { username: 'mike-2', phone: '+66812345678' })), '409 user.phone_taken');
+    const said = { username: 'mike-2', phone: '+66812345678' };
+    assert.equal(code(await call('POST /api/users', { ...said, phoneVerified: true })), '409 user.phone_taken');
+    const { id: other } = await create(said);
+    assert.equal(code(await call(`PATCH /api/users/${other}`, { phoneVerified: true })), '409 user.phone_taken');
+    assert.equal((await signingIn('+66812345678'))?.id, id, 'a number is whose it is proven to be');
     assert.equal((await call('GET /api/users?email=MIKE@CORP.test')).body['items']?.['length'], 1 as never);
   });
 
