@@ -21,7 +21,8 @@ export const apiOf = (issuer: string): string => `${issuer}/api`;
 
 /**
  * `resourceIndicators.getResourceServerInfo`. Which scopes there are:
- * - our API, for a client: its `permissions`; for a person: `account`, and the permissions their roles give them, silently narrowed to those;
+ * - our API, for a client: its `permissions`; for a person: the permissions their roles give them, and `account` where the client is of the root
+ *   tenant or of their home, silently narrowed to those;
  * - any other API: all of its scopes, or, where the client's `scope` names some of them, those.
  * A client's token request without `scope` is granted all that it may have; one that names another scope is refused (invalid_scope).
  * An API of another tenant than the client's or the root tenant does not exist (invalid_target).
@@ -36,7 +37,7 @@ export async function resourceServerOf(
   const asClient = ctx.oidc.route === 'token' && ctx.oidc.params?.['grant_type'] === 'client_credentials';
   if (asClient && [ctx.oidc.params?.['resource']].flat().length > 1) throw new errors.InvalidTarget();
   if (identifier === apiOf(deps.issuer)) {
-    const scopes = asClient ? record.permissions : [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx))];
+    const scopes = asClient ? record.permissions : await scopesOfPerson(deps, ctx, client);
     if (asClient) limitToAllowed(ctx, scopes);
     return jwtServer(identifier, scopes, 'RS256', deps.accessTokenSeconds);
   }
@@ -56,6 +57,14 @@ const jwtServer = (identifier: string, scopes: readonly string[], alg: CachedRes
   jwt: { sign: { alg } },
 });
 
+/** An account is its person's and their home tenant's: no application of another tenant that they belong to gets a hand on it, even where they agree. */
+async function scopesOfPerson(deps: ResourceServerDeps, ctx: KoaContextWithOIDC, client: Client): Promise<readonly string[]> {
+  const person = accountRecordOf(ctx.oidc.account);
+  const { tenantId } = recordOf(client);
+  const isOwn = !person || tenantId === deps.rootTenantId || tenantId === person.homeTenantId;
+  return [...(isOwn ? [ACCOUNT_SCOPE] : []), ...(await heldPermissions(deps, ctx))];
+}
+
 /**
  * Before the person is known, all there are. At authorization, what they hold in any tenant that this client may act in, since a refresh may
  * switch to another; in tokens, what they hold in the tenant of the token.
@@ -72,7 +81,7 @@ async function heldPermissions(deps: ResourceServerDeps, ctx: KoaContextWithOIDC
 /** Takes from the requested API scopes what the person does not hold, now that the person is known. */
 export async function narrowToPerson(deps: ResourceServerDeps, ctx: KoaContextWithOIDC): Promise<void> {
   const server = ctx.oidc.resourceServers?.[apiOf(deps.issuer)];
-  if (server && ctx.oidc.client) server.scope = [ACCOUNT_SCOPE, ...(await heldPermissions(deps, ctx))].join(' ');
+  if (server && ctx.oidc.client) server.scope = (await scopesOfPerson(deps, ctx, ctx.oidc.client)).join(' ');
 }
 
 function allowedScopes(client: CachedClient, resource: CachedResource): string[] {
