@@ -8,6 +8,7 @@ import type { AuditLog } from '../features/audit/index.ts';
 import { matchesSecret } from '../features/clients/secrets.ts';
 import type { ShownToken } from '../features/sessions/routes.ts';
 import { ACTIVE, type ActiveView } from '../features/sessions/schema.ts';
+import { findHomeTenant } from '../features/sessions/store.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { ApiKeyDoor, LiveKey } from './api-keys.ts';
 import type { CachedClient } from './clients.ts';
@@ -38,6 +39,7 @@ export interface TokenDoor {
   authenticateClient(ctx: Context): Promise<{ clientId: string; tenantId: string } | undefined>;
   /** An access token of the request's issuer, alive or not, or a living API key; undefined where it is neither. */
   readToken(token: string): Promise<ShownToken | undefined>;
+  isOfHome(clientId: string, userId: string): Promise<boolean>;
   maySee(clientId: string, token: ShownToken): Promise<boolean>;
 }
 
@@ -77,6 +79,11 @@ export function createTokenDoor(deps: TokenDoorDeps): TokenDoor {
         return claims && shownJwt(deps, claims);
       }
       return /^[A-Za-z0-9_-]{20,256}$/.test(token) ? findOpaque(deps, issuer, token) : undefined;
+    },
+
+    async isOfHome(clientId, userId) {
+      const tenantId = (await deps.clients.find(clientId))?.tenantId;
+      return tenantId !== undefined && (tenantId === deps.tenantId || tenantId === (await findHomeTenant(deps.db, userId)));
     },
 
     async maySee(clientId, { clientId: owner, view }) {

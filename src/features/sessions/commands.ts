@@ -55,6 +55,28 @@ export async function endEverything(deps: SessionCommandDeps, scope: Scope, user
   });
 }
 
+/** Sessions, and whatever one client holds of the person, offline too; what other clients may do without a session goes on. As `endSessions` otherwise. */
+export async function endAtClient(
+  deps: SessionCommandDeps,
+  scope: Scope,
+  userId: string,
+  clientId: string,
+  ids: readonly string[],
+): Promise<number> {
+  return deps.transact(scope, async ({ sql, record }) => {
+    const sessions = (await endIn(deps, sql, userId, ids, {})).length;
+    await deleteGrantsOf(sql, userId, clientId);
+    record({
+      type: 'access.ended',
+      outcome: 'success',
+      target: { type: 'user', id: userId },
+      personId: userId,
+      data: { sessions, clientId },
+    });
+    return sessions;
+  });
+}
+
 /**
  * Ends everything that lets somebody in as this person, sign-ins that are finished and not followed up included, inside a transaction of the
  * caller's: after a disabled account, a changed or reset password. `exceptSession` is the id of a session that goes on, with what is bound to it.

@@ -4,7 +4,7 @@ import { AppError } from '../../core/errors.ts';
 import { can } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
 import { type Route, route } from '../../http/route.ts';
-import { endEverything, endSessions, type SessionCommandDeps } from './commands.ts';
+import { endAtClient, endEverything, endSessions, type SessionCommandDeps } from './commands.ts';
 import { checkPerson, findSession, type SessionQueryDeps, sessionNotFound } from './queries.ts';
 import { ACTIVE, type ActiveView, ENDED, SESSION, viewOf } from './schema.ts';
 
@@ -27,6 +27,8 @@ export interface SessionRouteDeps extends SessionQueryDeps, SessionCommandDeps {
   authenticateClient(ctx: Context): Promise<{ clientId: string; tenantId: string } | undefined>;
   /** Reads an access token of this issuer, a JWT or an opaque one; undefined where it never was one. */
   readToken(token: string): Promise<ShownToken | undefined>;
+  /** Whether the client is of the root tenant or of the person's home: an application of another tenant ends nothing but what it holds. */
+  isOfHome(clientId: string, userId: string): Promise<boolean>;
   /** Whether the client is the token's, or the resource server that it is meant for. */
   maySee(clientId: string, token: ShownToken): Promise<boolean>;
 }
@@ -85,7 +87,7 @@ export function sessionRoutes(deps: SessionRouteDeps): Route[] {
     route('POST /api/sessions/logout', {
       summary: 'Sign out',
       description:
-        'Ends the session of `token` (where it is left out: of the caller) and what is bound to it. Consented `offline_access` survives unless `all` is true; then every session of the person ends.',
+        'Ends the session of `token` (where it is left out: of the caller) and what is bound to it. Consented `offline_access` survives unless `all` is true; then every session of the person ends, or, where the application is of a tenant that the person is not at home in, this session and what that application holds.',
       tag,
       access: 'client',
       body: Type.Object({ token: Type.Optional(TOKEN), all: Type.Optional(Type.Boolean()) }),
@@ -145,7 +147,8 @@ async function seenSession(deps: SessionRouteDeps, caller: Caller, sid: string):
 }
 
 async function logOut(deps: SessionRouteDeps, scope: Scope, { token, all = false }: { token?: string; all?: boolean }): Promise<number> {
-  const own = scope.actor.type === 'user' ? { userId: scope.actor.id, sid: scope.session?.sid } : undefined;
+  const own: Target | undefined =
+    scope.actor.type === 'user' ? { userId: scope.actor.id, sid: scope.session?.sid, clientId: scope.clientId, byRight: false } : undefined;
   if (token === undefined && !own) throw signInFirst();
   const target = token === undefined ? own : await targetOf(deps, scope, token);
   if (!target) {
@@ -155,14 +158,20 @@ async function logOut(deps: SessionRouteDeps, scope: Scope, { token, all = false
   const { userId, sid } = target;
   if (userId === undefined) return 0;
   const acting: Scope = scope.actor.type === 'anonymous' ? { ...scope, actor: { type: 'user', id: userId } } : scope;
-  if (all) return endEverything(deps, acting, userId);
+  const { clientId = '' } = target;
+  if (all && (target.byRight || (await deps.isOfHome(clientId, userId)))) return endEverything(deps, acting, userId);
   const session = sid === undefined ? undefined : await findSession(deps, sid);
+  if (all) return endAtClient(deps, acting, userId, clientId, session?.userId === userId ? [session.id] : []);
   return session?.userId === userId ? endSessions(deps, acting, userId, [session.id]) : 0;
 }
 
 interface Target {
   userId: string | undefined;
   sid: string | undefined;
+  /** The application that asks, or whose token speaks for the person. */
+  clientId: string | undefined;
+  /** By `sessions.write` of the home tenant or the platform. */
+  byRight: boolean;
 }
 
 /** Whom the token speaks of, where the caller may sign them out: by holding the token, being its person or client, or having `sessions.write`. */
@@ -181,7 +190,7 @@ async function targetOf(deps: SessionRouteDeps, scope: Scope, token: string): Pr
     await deps.transact(scope, async ({ record }) => record({ type: 'token.revoked', outcome: 'success', target: client }));
     await shown.revoke();
   }
-  return { userId, sid: shown ? shown.sid : token };
+  return { userId, sid: shown ? shown.sid : token, clientId: actor.type === 'user' ? scope.clientId : shown?.clientId, byRight: mayAny };
 }
 
 const isAtHome = (deps: SessionRouteDeps, scope: Pick<Scope, 'tenantId' | 'platform'>, userId: string): Promise<boolean> =>
