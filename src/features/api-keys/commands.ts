@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.ts';
 import { addSeconds } from '../../core/clock.ts';
 import { AppError, type FieldError, forbidden, invalidInput, notFound } from '../../core/errors.ts';
 import { newId, sha256 } from '../../core/ids.ts';
-import { can, isManagementPermission } from '../../core/permissions.ts';
+import { can, checkHolds, isManagementPermission } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
 import type { Sql } from '../../infra/postgres.ts';
@@ -60,7 +60,7 @@ export async function createApiKey(deps: ApiKeyDeps, scope: Scope, input: ApiKey
   return { row, key };
 }
 
-/** Changes what is named. Throws 404, 412, 422. */
+/** Changes what is named. Throws 403 where a key that may do more than the caller would live longer, 404, 412, 422. */
 export const patchApiKey = (deps: ApiKeyDeps, scope: Scope, id: string, patch: ApiKeyPatch, ifMatch?: string): Promise<ApiKeyRow> =>
   changeKey(deps, scope, id, ifMatch, (row) => ({
     name: patch.name ?? row.name,
@@ -68,7 +68,7 @@ export const patchApiKey = (deps: ApiKeyDeps, scope: Scope, id: string, patch: A
     expires_at: patch.expiresAt === undefined ? row.expires_at : instantOf(patch.expiresAt),
   }));
 
-/** Replaces it; permissions that are left out stay, since they never grow. Throws 404, 412, 422. */
+/** Replaces it; permissions that are left out stay, since they never grow. Throws as `patchApiKey` does. */
 export const replaceApiKey = (deps: ApiKeyDeps, scope: Scope, id: string, input: ApiKeyInput, ifMatch?: string): Promise<ApiKeyRow> =>
   changeKey(deps, scope, id, ifMatch, (row) => ({
     name: input.name,
@@ -97,6 +97,7 @@ async function changeKey(
         : [{ pointer: `/permissions/${index}`, message: 'is none that the key has: they only become fewer' }],
     );
     if (beyond.length > 0) throw invalidInput(beyond);
+    if (isLater(values.expires_at, row.expires_at)) checkHolds(scope, values.permissions);
     if (values.expires_at?.getTime() !== row.expires_at?.getTime())
       checkEnd(values.expires_at, { now: deps.clock.now(), latest: await latestOf(sql, scope, false), policy, from: row.created_at });
     const fields = (Object.keys(values) as (keyof Changeable)[]).filter(
@@ -163,6 +164,8 @@ function checkEnd(end: Date | null, { now, latest, policy, from }: EndRules): vo
   const most = addSeconds(from, policy.maxSeconds);
   if (!end || end > most) throw fault(`must not be later than ${most.toISOString()}: the tenant bounds how long keys live`);
 }
+
+const isLater = (end: Date | null, before: Date | null): boolean => before !== null && (end === null || end > before);
 
 const instantOf = (text: string | null): Date | null => (text === null ? null : new Date(text));
 

@@ -85,7 +85,7 @@ export const createInvitation = (deps: InvitationDeps, scope: Scope, input: NewI
 
 /**
  * Sends it again, with another secret and as much time as it had at first; what was sent before is worth nothing then. An expired one
- * opens again. Throws 404, 409 `invitation.closed`, 412, 429 after five times in a day.
+ * opens again. Throws 403 where its roles carry more than the scope may do, 404, 409 `invitation.closed`, 412, 429 after five times in a day.
  */
 export async function resendInvitation(deps: InvitationDeps, scope: Scope, id: string, ifMatch?: string): Promise<InvitationRow> {
   await deps.limits.consume(RULES.invitationResend, id);
@@ -94,6 +94,7 @@ export async function resendInvitation(deps: InvitationDeps, scope: Scope, id: s
     if (!before) throw invitationNotFound();
     checkIfMatch(ifMatch, before.version);
     if (before.status !== 'pending' && before.status !== 'expired') throw invitationClosed();
+    grantable(scope, deps.bookOf(await readRolesIn(work.sql, scope.tenantId)), before.roles);
     if (await isMember(work.sql, scope.tenantId, before.email_key)) throw alreadyMember();
     const secret = newSecret();
     const row = await renewInvitation(work.sql, scope.tenantId, id, sha256(secret)).catch(pendingByNow);
