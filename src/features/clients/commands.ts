@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { forbidden, invalidInput } from '../../core/errors.ts';
 import { isId, newId, newSecret } from '../../core/ids.ts';
 import { can } from '../../core/permissions.ts';
@@ -74,7 +75,7 @@ export async function createClient(
   return { ...made, secret: made.secrets.length > 0 ? secret : undefined };
 }
 
-/** Replaces everything that is registered, secrets apart. Throws 404, 412, 403, 422. */
+/** Replaces everything that is registered, secrets apart. Throws 404, 412, 422, and 403, also where a tenant would change what the installation trusts. */
 export const replaceClient = (
   deps: ClientDeps,
   scope: Scope,
@@ -103,7 +104,9 @@ async function changeClient(
     const before = await lockOwn(work, scope, clientId, ifMatch);
     const { client_id: named = clientId, ...input } = next(before);
     if (named !== clientId) throw invalidInput([{ pointer: '/client_id', message: 'cannot be changed' }]);
-    const row = await updateClient(work.sql, scope.tenantId, clientId, await judge(deps, scope, clientId, input, before));
+    const values = await judge(deps, scope, clientId, input, before);
+    checkTrust(scope, before, values);
+    const row = await updateClient(work.sql, scope.tenantId, clientId, values);
     const secrets = await secretsOf(work.sql, scope.tenantId, clientId);
     if (!usesSecret(row.metadata)) for (const { id } of secrets.splice(0)) await deleteSecret(work.sql, scope.tenantId, clientId, id);
     else if (secrets.length === 0)
@@ -201,6 +204,36 @@ async function judge(
   return values;
 }
 
+/** What a tenant may change of a client that the installation trusts: nothing that says where codes go, or who it is that comes with them. */
+const OWN_TO_CHANGE: ReadonlySet<string> = new Set([
+  'client_name',
+  'client_uri',
+  'logo_uri',
+  'policy_uri',
+  'tos_uri',
+  'contacts',
+  'software_id',
+  'software_version',
+  'enabled',
+  'first_party',
+  'direct_login',
+  'permissions',
+  'post_logout_redirect_uris',
+  'backchannel_logout_uri',
+  'backchannel_logout_session_required',
+  'default_max_age',
+  'require_auth_time',
+]);
+
+/** The trust was given to the registration as it was: a client that would keep it stays that one. Throws 403. */
+function checkTrust(scope: Scope, before: ClientRow, after: ClientValues): void {
+  const kept = (['first_party', 'direct_login'] as const).find((trust) => before[trust] && after[trust]);
+  if (kept === undefined || scope.platform) return;
+  const [was, is] = [inputOf(before), inputOf(after)] as Record<string, unknown>[];
+  const others = Object.keys({ ...was, ...is }).filter((name) => !OWN_TO_CHANGE.has(name));
+  if (others.some((name) => !isDeepStrictEqual(was?.[name], is?.[name]))) throw trustNeedsPlatform(kept);
+}
+
 const valuesOf = (input: CompleteInput): ClientValues => ({
   metadata: Object.fromEntries(Object.entries(input).filter(([name]) => !COLUMNS.includes(name))),
   enabled: input.enabled ?? true,
@@ -211,7 +244,7 @@ const valuesOf = (input: CompleteInput): ClientValues => ({
   allowed_origins: input.allowed_origins ?? [],
 });
 
-function inputOf(row: ClientRow): ClientInput {
+function inputOf(row: ClientValues): ClientInput {
   const { enabled, first_party, direct_login, profile, permissions, allowed_origins } = row;
   return { ...row.metadata, enabled, first_party, direct_login, profile, permissions: permissions as never, allowed_origins };
 }
