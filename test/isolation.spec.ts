@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Reply, type RunningApp, startTestApp } from './support/app.ts';
+import { contentsOf, guardedTables } from './support/contents.ts';
 import { type Settled, settle } from './support/two-tenants.ts';
 
 interface Operation {
@@ -258,30 +259,4 @@ async function operationsOf(app: RunningApp): Promise<Operation[]> {
       parameters: parameters.filter((one) => one.in === 'path').map(({ name }) => name),
     })),
   );
-}
-
-async function guardedTables(owner: pg.Pool): Promise<string[]> {
-  const { rows } = await owner.query<{ name: string }>(
-    `select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'public' and c.relrowsecurity
-       and c.relkind in ('r', 'p') and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped) order by 1`,
-  );
-  return rows.map(({ name }) => name);
-}
-
-/** Everything a tenant owns, as checksums by table. */
-async function contentsOf(owner: pg.Pool, tenantId: string): Promise<Record<string, string>> {
-  const contents: Record<string, string> = {};
-  for (const table of await guardedTables(owner)) {
-    if (table.startsWith('audit_events')) continue;
-    const { rows } = await owner.query<{ sum: string | null }>(
-      `select md5(string_agg(t::text, '|' order by t::text)) as sum from ${table} t where tenant_id = $1`,
-      [tenantId],
-    );
-    contents[table] = rows[0]?.sum ?? '';
-  }
-  const { rows } = await owner.query<{ sum: string }>(
-    `select md5(string_agg(u::text, '|' order by u.id)) as sum from users u where home_tenant_id = $1`,
-    [tenantId],
-  );
-  return { ...contents, users: rows[0]?.sum ?? '' };
 }
