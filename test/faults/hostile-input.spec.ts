@@ -46,7 +46,7 @@ describe('hostile input', function () {
     people = { id: String(user.body['id']), clientId: 'victim', resourceId: String(resource.body['id']) };
     // Each actor may call so often: several take turns.
     managers = [];
-    for (let n = 0; n < 6; n++) {
+    for (let n = 0; n < 40; n++) {
       const made = await app.api('POST', '/api/clients', {
         client_id: `hostile-${n}`,
         client_name: 'Manager',
