@@ -3,11 +3,11 @@ import type { Scope } from '../core/scope.ts';
 import { setPassword } from '../features/credentials/commands.ts';
 import { findPassword } from '../features/credentials/store.ts';
 import { RULES } from '../infra/limits.ts';
-import { limited, type Refusal } from '../login/engine.ts';
 import { aboutPerson, type FlowDeps } from '../login/flow.ts';
 import { deleteJourneysOf } from '../login/journey-store.ts';
 import { tellPasswordChanged } from '../login/password-mail.ts';
 import type { Person } from '../login/people-store.ts';
+import { limited, type Refusal } from '../login/refusal.ts';
 
 /** What of sign-in's parts an account page works with. */
 export type AccountFlow = Pick<
@@ -46,9 +46,10 @@ export async function changeOwnPassword(
     return { errors: { password: 'password.wrong' } };
   }
   await deps.limits.reset(RULES.loginByAccount, key);
-  const fault = await deps.passwords.judge(next, await aboutPerson(deps, scope.tenantId, person));
-  if (fault) return { errors: { new_password: fault } };
   if (await deps.passwords.verify(stored.hash, next)) return { errors: { new_password: 'password.unchanged' } };
+  const owner = { tenantId: person.homeTenantId, userId: person.id };
+  const fault = await deps.passwords.judge(next, await aboutPerson(deps, scope.tenantId, person), owner);
+  if (fault) return { errors: { new_password: fault } };
   const hash = await deps.passwords.hash(next);
   const changed = await deps.transact(scope, async (work) => {
     if (!(await setPassword(deps, work, { userId: person.id, hash, insteadOf: stored.hash, reason: 'changed' }))) return false;

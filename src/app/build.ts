@@ -10,7 +10,6 @@ import { createDemo } from '../demo/demo.ts';
 import { createAudit } from '../features/audit/record.ts';
 import { images } from '../features/branding/serve.ts';
 import { createConnectionCache } from '../features/connections/cache.ts';
-import { createPasswords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { DOMAIN_CHECK_JOB, domainCheckHandler } from '../features/domains/commands.ts';
 import type { ResolveTxt } from '../features/domains/index.ts';
@@ -42,7 +41,6 @@ import { createQueueMail, createSmtpMailer, MAIL_JOB, mailHandler } from '../inf
 import { createMailbox } from '../infra/mailbox.ts';
 import { createMetrics } from '../infra/metrics.ts';
 import { createOutboundFetch } from '../infra/outbound-http.ts';
-import { createPasswordHasher } from '../infra/password-hash.ts';
 import { createSecretBox } from '../infra/secret-box.ts';
 import { SWEEP_JOB, sweepHandler } from '../infra/sweeps.ts';
 import { createCodes } from '../login/codes.ts';
@@ -64,6 +62,7 @@ import { brandedPages, createBrandedInteractions } from './branding.ts';
 import { createCallers } from './callers.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
 import { createInvitations } from './invitations.ts';
+import { createTenantPasswords } from './passwords.ts';
 import { clientLabel, createProtocol } from './protocol.ts';
 
 export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, WaitOptions {
@@ -126,14 +125,17 @@ export async function buildApp(config: Config, options: AppOptions) {
     const mailer = config.smtpUrl ? createSmtpMailer(config.smtpUrl, config.mailFrom) : mailbox;
     const queueMail = createQueueMail({ jobs, box, mailer, count: (tenantId) => meter.count(tenantId, 'messages') });
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
-    const passwords = createPasswords({ hasher: createPasswordHasher(), rules: { ...config.passwordPolicy, contextWords } });
+    const passwords = createTenantPasswords({ db, tenants, rules: { ...config.passwordPolicy, contextWords } });
     const methods = [...builtInMethods({ passwords }), ...more];
+    const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const engine = createEngine({
       db,
       clock,
       box,
       limits,
       audit: audit.audit,
+      transact: audit.transact,
+      codes,
       methods,
       count: (_name, labels) => metrics.login(labels['outcome'] === 'success' ? 'success' : 'failure', labels['method'] ?? 'other'),
     });
@@ -206,7 +208,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       queueMail,
       audit: audit.audit,
       transact: audit.transact,
-      codes: createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code }),
+      codes,
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };

@@ -40,6 +40,9 @@ const rules = {
   domainLookup: { points: 60, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   codeSendByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   codeSendByRecipient: { points: 5, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
+  codeSendByAccount: { points: 10, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
+  /** Against who has a tenant pay for messages to numbers of their own. */
+  codeSendByTenant: { points: 10_000, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   /** Exactly so many guesses over all codes of an account and purpose, whatever else is down. */
   codeTryByAccount: { points: 5, durationSeconds: 900, blockSeconds: 900, store: 'durable' },
   /** By client and address together, or anybody could lock a client out. */

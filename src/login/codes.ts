@@ -1,28 +1,36 @@
-/** One-time codes by mail: six digits, kept as keyed hashes, good for one journey, one purpose and one recipient (ASVS 6.5, 6.6). */
+/** One-time codes by mail and text message: six digits, kept as keyed hashes, good for one journey, one purpose and one recipient (ASVS 6.5, 6.6). */
 import { randomInt } from 'node:crypto';
 import { addSeconds, type Clock } from '../core/clock.ts';
 import { newId } from '../core/ids.ts';
 import { type Limits, RULES } from '../infra/limits.ts';
-import type { Sql } from '../infra/postgres.ts';
+import type { Database, Sql } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
-import { consumeCode, replaceCode } from './codes-store.ts';
+import { consumeCode, findCode, replaceCode } from './codes-store.ts';
 
-export type CodePurpose = 'register' | 'reset' | 'verify';
+export type CodePurpose = 'register' | 'reset' | 'verify' | 'sign-in' | 'second-factor' | 'change-email' | 'change-phone';
 
 /** What a code is bound to: it is worth nothing with another of any of these. */
 export interface CodeBinding {
   purpose: CodePurpose;
   journeyId: string;
-  /** The address's key, as people are unique by it. */
+  /** The address's key, as people are unique by it, or the number. */
   recipient: string;
+}
+
+/** Whose sending it is, as far as that is known: each has a limit of its own. */
+export interface Sender {
+  addressKey: string;
+  tenantId?: string | undefined;
+  userId?: string | undefined;
+  channel?: 'email' | 'sms' | undefined;
 }
 
 export interface Codes {
   readonly lifetimeSeconds: number;
   /** Makes a code in place of the journey's earlier ones of that purpose. The answer is the only copy in the clear: for the mail, nowhere else. */
   issue(sql: Sql, binding: CodeBinding, userId?: string): Promise<string>;
-  /** Counts a sending, by recipient and by the asker's address. Throws 429 `limit.exceeded`. */
-  countSending(binding: Pick<CodeBinding, 'purpose' | 'recipient'>, addressKey: string): Promise<void>;
+  /** Counts a sending, by the asker's address, recipient, account and tenant; a text message costs the tenant ten mails. Throws 429 `limit.exceeded`. */
+  countSending(binding: Pick<CodeBinding, 'purpose' | 'recipient'>, sender: Sender): Promise<void>;
   /**
    * Counts a try before it is made: five in all for a recipient and purpose, over however many codes and journeys, however parallel.
    * Throws 429 `limit.exceeded`.
@@ -30,6 +38,8 @@ export interface Codes {
   countTry(binding: Pick<CodeBinding, 'purpose' | 'recipient'>): Promise<void>;
   /** Uses the code up in the transaction of what it allows; undefined where it is wrong, used or expired. */
   consume(sql: Sql, binding: CodeBinding, code: string): Promise<{ userId: string | undefined } | undefined>;
+  /** Whether the code is the one that the journey waits for, without using it up; undefined where it waits for none. Its id is for who uses it up. */
+  find(db: Database, binding: CodeBinding, code: string): Promise<{ id: string; isRight: boolean } | undefined>;
   /** After a right code the wrong ones before it no longer count. */
   forgetTries(binding: Pick<CodeBinding, 'purpose' | 'recipient'>): Promise<void>;
 }
@@ -58,9 +68,11 @@ export function createCodes(deps: { clock: Clock; box: SecretBox; limits: Limits
       });
       return code;
     },
-    async countSending(binding, addressKey) {
+    async countSending(binding, { addressKey, tenantId, userId, channel }) {
       await limits.consume(RULES.codeSendByAddress, addressKey);
       await limits.consume(RULES.codeSendByRecipient, keyOf(binding));
+      if (userId !== undefined) await limits.consume(RULES.codeSendByAccount, userId);
+      if (tenantId !== undefined) await limits.consume(RULES.codeSendByTenant, tenantId, channel === 'sms' ? 10 : 1);
     },
     countTry: (binding) => limits.consume(RULES.codeTryByAccount, keyOf(binding)),
     async consume(sql, binding, code) {
@@ -70,6 +82,15 @@ export function createCodes(deps: { clock: Clock; box: SecretBox; limits: Limits
         journeyId: binding.journeyId,
         recipientHashes: box.macAll('code-recipient', binding.recipient),
         codeHashes: box.macAll('one-time-code', textOf(binding, code)),
+        now: clock.now(),
+      });
+    },
+    async find(db, binding, code) {
+      return findCode(db, {
+        purpose: binding.purpose,
+        journeyId: binding.journeyId,
+        recipientHashes: box.macAll('code-recipient', binding.recipient),
+        codeHashes: CODE.test(code) ? box.macAll('one-time-code', textOf(binding, code)) : [],
         now: clock.now(),
       });
     },

@@ -9,14 +9,15 @@ import type { Limits } from '../infra/limits.ts';
 import type { QueueMail } from '../infra/mail.ts';
 import type { Database, Sql } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
+import type { QueueText } from '../infra/sms.ts';
 import type { Codes } from './codes.ts';
-import type { Refusal } from './engine.ts';
 import type { Journey } from './journey.ts';
 import type { JourneyRow } from './journey-store.ts';
 import type { LoginMethod } from './method.ts';
 import type { LoginPolicy } from './next-step.ts';
 import { tenantWords } from './people-store.ts';
 import type { TenantLoginSettings } from './policy.ts';
+import type { Refusal } from './refusal.ts';
 
 /** What the steps beside a proof work with. */
 export interface FlowDeps {
@@ -30,6 +31,8 @@ export interface FlowDeps {
   codes: Codes;
   methods: readonly LoginMethod[];
   queueMail: QueueMail;
+  /** Undefined where no text messages can be sent. */
+  queueText?: QueueText | undefined;
   /** Called in the transaction that makes somebody's account by registration, whose scope is the tenant they registered at. */
   onRegistered?: ((work: Work, person: { id: string; tenantId: string }) => Promise<void>) | undefined;
   /** Ends the person's sessions and the grants and tokens that hang on them, in that transaction; `exceptSession` is the id of one that goes on. */

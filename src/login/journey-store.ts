@@ -29,16 +29,34 @@ export async function deleteJourney(db: Database, id: string): Promise<void> {
 }
 
 /**
- * Whether the journey is still there; waits for whoever is just deleting it. Asked after a sign-in's result was stored: whoever ends a person's
- * access deletes journeys first and finished sign-ins then, so that one of the two sees the other.
+ * How often the access of the journey's person was ended so far; undefined where the journey is gone. Whoever ends access deletes journeys in the
+ * same transaction, so a journey that is there was not touched by any of these ends, and the session that follows from it is written only while
+ * there was no further one.
  */
-export async function stillStands(db: Database, id: string): Promise<boolean> {
-  const statement = { name: 'login-journey-stands', text: 'select 1 as one from journeys where id = $1 for key share' };
-  return (await db.query(statement, [id])).length === 1;
+export async function epochOf(db: Database, id: string): Promise<number | undefined> {
+  const text = 'select u.access_epoch from journeys j join users u on u.id = j.user_id where j.id = $1';
+  return (await db.query<{ access_epoch: number }>({ name: 'login-journey-epoch', text }, [id]))[0]?.access_epoch;
 }
 
-/** Every journey of a person, and the codes on their way, when the password changes or the person is shut out. */
+/**
+ * Every journey of a person, and the codes on their way, when the password or a factor changes or the person is shut out. No device is trusted
+ * any more to stand in for a second factor.
+ */
 export async function deleteJourneysOf(sql: Sql, userId: string, except?: string): Promise<void> {
+  await forgetTrust(sql, userId);
   await sql.raw('delete from journeys where user_id = ? and id is distinct from ?', [userId, except ?? null]);
   await sql.raw('delete from one_time_codes where user_id = ? and journey_id is distinct from ?', [userId, except ?? null]);
+}
+
+/** The devices of a person stay known, but none stands in for a second factor any more. */
+export async function forgetTrust(sql: Sql, userId: string): Promise<void> {
+  await sql.raw('update known_devices set trusted_until = null where user_id = ? and trusted_until is not null', [userId]);
+}
+
+/** The person has signed in on this device. */
+export async function rememberDevice(sql: Sql, userId: string, deviceHash: string, at: Date): Promise<void> {
+  await sql.raw(
+    'insert into known_devices (user_id, device_hash, created_at, last_seen_at) values (?, ?, ?, ?) on conflict (user_id, device_hash) do nothing',
+    [userId, deviceHash, at, at],
+  );
 }

@@ -8,14 +8,32 @@ const Proof = Type.Object({
   amr: Type.Array(Type.String()),
   /** Seconds since the epoch. */
   at: Type.Integer(),
+  /** What was had, where that is not the method alone. */
+  means: Type.Optional(Type.String()),
+  /** Phishing resistant, and two factors by itself. */
+  strong: Type.Optional(Type.Boolean()),
+  /** Two factors by itself: another provider has asked for both. */
+  double: Type.Optional(Type.Boolean()),
 });
+export type Proof = Static<typeof Proof>;
+
+/** What a method began, sealed, and until when it is worth anything, in seconds since the epoch. */
+const Begun = Type.Object({ sealed: Type.String(), until: Type.Integer() });
 
 const State = Type.Object({
   accountId: Type.Optional(Type.String()),
   proofs: Type.Array(Proof),
-  demands: Type.Array(Type.Union([Type.Literal('verify_email'), Type.Literal('change_password')])),
-  /** Methods of a second factor that the account has. */
+  demands: Type.Array(Type.Union([Type.Literal('accept_terms'), Type.Literal('verify_email'), Type.Literal('change_password')])),
+  /** Methods that can be a second factor of the account. */
   secondFactors: Type.Array(Type.String()),
+  /** The account has a second factor that is always asked for; where nothing is said, any that it has is. */
+  asked: Type.Optional(Type.Boolean()),
+  /** The method that was chosen among those that are offered. */
+  chosen: Type.Optional(Type.String()),
+  /** By the method's id. */
+  begun: Type.Optional(Type.Record(Type.String(), Begun)),
+  /** The least assurance that policy asks of this account, an `acr` value of ours. */
+  required: Type.Optional(Type.String()),
   /** A code is on its way, and what it is for. */
   pending: Type.Optional(Type.Union([Type.Literal('register'), Type.Literal('reset'), Type.Literal('verify')])),
   /** What a registration or reset has to remember, sealed, base64. */

@@ -1,4 +1,5 @@
 import { settingsOf, type TenantSettings } from '../features/tenants/settings.ts';
+import type { LoginMethod } from './method.ts';
 import { type LoginPolicy, ONE_FACTOR } from './next-step.ts';
 
 /** Of a tenant's settings, what sign-in looks at. */
@@ -12,25 +13,48 @@ export interface TenantLoginSettings {
   methods: readonly string[] | undefined;
   /** Whoever registers gets a tenant of their own. */
   personalTenant: TenantSettings['personalTenant'];
+  secondFactor: TenantSettings['secondFactor'];
+  /** ISO 3166-1 alpha-2: where telephone numbers without a country code are from. */
+  country: string | undefined;
 }
 
 /** The part of `tenants.settings` that is ours, with the defaults for what is not said. */
 export function loginSettingsOf(settings: unknown): TenantLoginSettings {
-  const { signUp, verifiedEmail, methods, personalTenant } = settingsOf({ settings: isObject(settings) ? settings : {} });
-  return { signUp, registration: signUp === 'open', verifiedEmail, methods, personalTenant };
+  const all = settingsOf({ settings: isObject(settings) ? settings : {} });
+  const { signUp, verifiedEmail, methods, personalTenant, secondFactor, country } = all;
+  return { signUp, registration: signUp === 'open', verifiedEmail, methods, personalTenant, secondFactor, country };
 }
 
 /** Whether somebody may create an account at home in the tenant; `invited` is who comes with an invitation to it. */
 export const mayRegister = ({ signUp }: Pick<TenantLoginSettings, 'signUp'>, invited = false): boolean =>
   signUp === 'open' || (signUp === 'invitation' && invited);
 
-/** What is asked of one sign-in: by the tenant, and by the request where it wants a higher assurance. */
-export function policyOf(methods: LoginPolicy['methods'], settings: TenantLoginSettings, requiredAcr: string = ONE_FACTOR): LoginPolicy {
+type OfferedMethod = Pick<LoginMethod, 'id' | 'factor' | 'first' | 'means' | 'strong'>;
+
+export const offeredMethod = ({ id, factor, first, means, strong }: OfferedMethod): LoginPolicy['methods'][number] => ({
+  id,
+  factor,
+  first,
+  ...(means === undefined ? {} : { means }),
+  ...(strong === undefined ? {} : { strong }),
+});
+
+/**
+ * What is asked of one sign-in: by the tenant, and by the request where it wants a higher assurance. A method that the tenant does not offer is
+ * no first step; as a second factor it stays where the person has set it up, so that nobody is locked out or let in without.
+ */
+export function policyOf(
+  methods: LoginPolicy['methods'],
+  settings: TenantLoginSettings,
+  requiredAcr: string = ONE_FACTOR,
+  enrol: readonly string[] = [],
+): LoginPolicy {
   const { methods: offered } = settings;
   return {
-    methods: offered ? methods.filter(({ id }) => offered.includes(id)) : methods,
+    methods: offered ? methods.map((method) => (offered.includes(method.id) ? method : { ...method, first: false })) : methods,
     verifiedEmail: settings.verifiedEmail,
     requiredAcr,
+    ...(settings.secondFactor !== 'off' && enrol.length > 0 ? { enrol } : {}),
   };
 }
 

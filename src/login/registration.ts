@@ -5,13 +5,13 @@ import { setPassword } from '../features/credentials/commands.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { personalTenantJob } from '../features/tenants/personal.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
-import { limited } from './engine.ts';
 import { aboutPerson, type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
 import { emailKey, parseEmail } from './identifiers.ts';
 import { freshState, type Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
 import { addPerson } from './people-store.ts';
 import { mayRegister } from './policy.ts';
+import { limited } from './refusal.ts';
 import { openRegistration, type Registration, sealRegistration } from './sealed-data.ts';
 import { awaitCode, countSending } from './send-code.ts';
 
@@ -46,7 +46,7 @@ export async function startRegistration(deps: FlowDeps, at: Position, input: Reg
   if (isUnfit(givenName)) errors['given_name'] = givenName.length > LONGEST_NAME ? 'field.too_long' : 'field.invalid';
   if (isUnfit(familyName)) errors['family_name'] = familyName.length > LONGEST_NAME ? 'field.too_long' : 'field.invalid';
   const about = await aboutPerson(deps, at.scope.tenantId, { givenName, familyName });
-  const fault = await deps.passwords.judge(input.password, [...about, ...wordsOf(email ?? input.email)]);
+  const fault = await deps.passwords.judge(input.password, [...about, ...wordsOf(email ?? input.email)], { tenantId: at.scope.tenantId });
   if (fault) errors['new_password'] = fault;
   if (!email || Object.keys(errors).length > 0) return { errors };
 

@@ -1,13 +1,14 @@
 import { epochSeconds } from '../core/clock.ts';
 import { setPassword } from '../features/credentials/commands.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
-import { limited } from './engine.ts';
 import { aboutPerson, type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
 import { emailKey, parseEmail } from './identifiers.ts';
 import { freshState, type Journey } from './journey.ts';
 import { deleteJourneysOf, saveJourney } from './journey-store.ts';
+import { secondFactorsOf } from './method.ts';
 import { tellPasswordChanged } from './password-mail.ts';
-import { lockAccount, markEmailVerified } from './people-store.ts';
+import { findPersonByEmail, lockAccount, markEmailVerified } from './people-store.ts';
+import { limited } from './refusal.ts';
 import { openRecipient, sealRecipient } from './sealed-data.ts';
 import { awaitCode, countSending } from './send-code.ts';
 
@@ -42,7 +43,8 @@ export async function resendResetCode(deps: FlowDeps, at: Position): Promise<Pro
 export async function finishReset(deps: FlowDeps, at: Position, input: { code: string; password: string }): Promise<Progress> {
   const email = at.journey.pending === 'reset' ? openRecipient(deps.box, at.journey) : undefined;
   if (!email) throw stepInvalid();
-  const fault = await deps.passwords.judge(input.password, await aboutPerson(deps, at.scope.tenantId, { email }));
+  const about = await aboutPerson(deps, at.scope.tenantId, { email });
+  const fault = await deps.passwords.judge(input.password, about, { tenantId: at.scope.tenantId });
   if (fault) return { errors: { new_password: fault } };
   const binding = { purpose: 'reset', journeyId: at.journey.id, recipient: emailKey(email) } as const;
   const held = await limited(() => deps.codes.countTry(binding));
@@ -50,6 +52,11 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
     await deps.audit.append(at.scope, { type: 'password_reset.refused', outcome: 'failure', reason: 'limit.code' });
     return held;
   }
+  // What their home asks for, and what they used before, is for the owner of the mailbox alone to learn.
+  const found = await deps.codes.find(deps.db, binding, input.code);
+  const person = found?.isRight ? await findPersonByEmail(deps.db, binding.recipient) : undefined;
+  const own = person && (await deps.passwords.judge(input.password, about, { tenantId: person.homeTenantId, userId: person.id }));
+  if (own) return { errors: { new_password: own } };
   const hash = await deps.passwords.hash(input.password);
   const now = deps.clock.now();
   const next = await deps.transact(at.scope, async (work): Promise<Journey | undefined> => {
@@ -67,11 +74,11 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
       accountId: account.id,
       proofs: [{ methodId: 'password', factor: 'knowledge', amr: ['pwd'], at: epochSeconds(now) }],
       demands: [],
-      secondFactors: deps.methods.filter((method) => !method.first && method.enrolled(account)).map((method) => method.id),
+      ...secondFactorsOf(deps.methods, account, at.settings.methods),
     };
     if (!(await saveJourney(work.sql, journey, at.row))) throw stepInvalid();
-    const about = { target: { type: 'user', id: account.id }, personId: account.id };
-    work.record({ ...about, type: 'password_reset.completed', outcome: 'success' });
+    const target = { type: 'user', id: account.id };
+    work.record({ target, personId: account.id, type: 'password_reset.completed', outcome: 'success' });
     return { ...journey, version: version + 1 };
   });
   if (!next) {

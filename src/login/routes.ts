@@ -7,13 +7,13 @@ import { readForm } from '../http/read-body.ts';
 import { mailNotConfigured } from '../infra/mail.ts';
 import type { Interaction } from '../oidc/interaction.ts';
 import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
-import type { Refusal } from './engine.ts';
 import { checkForm, type Position, type Progress, stepInvalid } from './flow.ts';
 import { changeForcedPassword } from './forced-change.ts';
 import { freshState } from './journey.ts';
-import { deleteJourney, stillStands } from './journey-store.ts';
+import { deleteJourney, epochOf } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
+import type { Refusal } from './refusal.ts';
 import { finishRegistration, resendRegistrationCode, startRegistration } from './registration.ts';
 import { finishReset, resendResetCode, startReset } from './reset.ts';
 import {
@@ -118,9 +118,9 @@ async function finish(deps: LoginRoutesDeps, { ctx, at }: Visit, step: Step): Pr
   const { req, res } = ctx;
   if (step.name === 'done') {
     const { accountId, acr, amr, authTime } = step;
-    const next = await deps.interactions.finishLogin(req, res, { accountId, acr, amr: [...amr], authTime });
-    const stands = await stillStands(deps.db, at.journey.id);
-    seeOther(ctx, stands ? next : await deps.interactions.refuse(req, res, 'access_denied'));
+    const epoch = await epochOf(deps.db, at.journey.id);
+    const over = epoch === undefined ? undefined : { accountId, acr, amr: [...amr], authTime, epoch };
+    seeOther(ctx, await (over ? deps.interactions.finishLogin(req, res, over) : deps.interactions.refuse(req, res, 'access_denied')));
     return;
   }
   const reason = { type: 'login.refused', outcome: 'failure', reason: 'assurance.unreachable' } as const;
@@ -199,7 +199,8 @@ async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise
     methodId: form['method'] ?? deps.engine.methodFor(offered, form) ?? offered[0] ?? '',
     input: form,
     requiredAcr: at.policy.requiredAcr,
-    verifiedEmail: at.invited !== undefined,
+    invited: at.invited,
+    locale: at.locale,
     deviceToken: readDeviceToken(ctx, issuer),
     expiresAt: at.row.expiresAt,
   });

@@ -3,10 +3,10 @@ import type { Context } from 'koa';
 import type { Note } from '../core/messages/catalogue.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { Interaction } from '../oidc/interaction.ts';
-import type { Refusal } from './engine.ts';
 import type { Position } from './flow.ts';
 import type { Step } from './next-step.ts';
 import { mayRegister } from './policy.ts';
+import type { Refusal } from './refusal.ts';
 import { type ConsentPage, showLoginPage } from './views/pages.ts';
 
 export interface Screen {

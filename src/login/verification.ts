@@ -1,10 +1,10 @@
-import { limited } from './engine.ts';
 import { type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
 import { emailKey } from './identifiers.ts';
 import type { Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
 import { nextStep } from './next-step.ts';
 import { findPerson, markEmailVerified } from './people-store.ts';
+import { limited } from './refusal.ts';
 import { openRecipient, sealRecipient } from './sealed-data.ts';
 import { awaitCode, countSending } from './send-code.ts';
 

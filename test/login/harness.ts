@@ -13,6 +13,7 @@ import { createLogger, type Logger } from '#src/infra/log.ts';
 import { createPasswordHasher } from '#src/infra/password-hash.ts';
 import { type Database, openDatabase } from '#src/infra/postgres.ts';
 import { createSecretBox, type SecretBox } from '#src/infra/secret-box.ts';
+import { createCodes } from '#src/login/codes.ts';
 import { createEngine, type Engine } from '#src/login/engine.ts';
 import type { LoginMethod } from '#src/login/method.ts';
 import { builtInMethods } from '#src/login/methods/index.ts';
@@ -135,7 +136,20 @@ export async function createHarness(more: (h: Omit<Harness, 'engine' | 'methods'
     },
   };
   const methods = [...builtInMethods({ passwords }), ...more(base)];
-  return { ...base, methods, engine: createEngine({ db, clock, box, limits, audit: audit.audit, methods }) };
+  return {
+    ...base,
+    methods,
+    engine: createEngine({
+      db,
+      clock,
+      box,
+      limits,
+      audit: audit.audit,
+      transact: audit.transact,
+      codes: createCodes({ clock, box, limits }),
+      methods,
+    }),
+  };
 }
 
 export const randomAddress = (): string => `10.${[...randomBytes(3)].join('.')}`;

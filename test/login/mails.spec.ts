@@ -8,6 +8,7 @@ const resetUrl = `${issuer}/login/reset?a=1&b=2`;
 const data: Mails = {
   'verify-email': { cause, issuer, code: '483920', minutes: 10 },
   'password-reset': { cause, issuer, code: '483920', minutes: 1, url: resetUrl },
+  'sign-in-code': { cause, issuer, code: '483920', minutes: 10, url: `${issuer}/login/one/link?code=483920` },
   'password-changed': { cause, issuer, resetUrl },
   'account-exists': { cause, issuer, resetUrl, signInUrl: `${issuer}/account` },
   invitation: { issuer, tenant: 'Acme', inviter: 'Ada Lovelace', url: `${issuer}/account/invitations/secret`, until: NOW },

@@ -36,8 +36,53 @@ export const TENANT_SETTINGS = Type.Object(
     country: optional(
       Type.String({ pattern: '^[A-Z]{2}$', description: 'ISO 3166-1 alpha-2: where telephone numbers without a country code are from' }),
     ),
+    password: optional(
+      Type.Object(
+        {
+          minLength: optional(
+            Type.Integer({ minimum: 8, maximum: 128, description: 'In characters; where the installation asks for more, that' }),
+          ),
+          minStrength: optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 4,
+              description: 'How many guesses it has to withstand: 1 a thousand, 2 a million, 3 a hundred million, 4 ten thousand million',
+            }),
+          ),
+          breached: optional(Type.Boolean({ description: 'Whether those of published breaches are refused; true where nothing is said' })),
+          contextWords: optional(
+            Type.Array(Type.String({ minLength: 3, maxLength: 64 }), {
+              maxItems: 50,
+              uniqueItems: true,
+              description: 'Words that passwords must not be made of, beside names of the person, the tenant and the installation',
+            }),
+          ),
+          history: optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 24,
+              description:
+                'How many of their last passwords people may not take again, the present one among them. It looks back as far as it was set when they were changed. What an administrator gives is not compared: it would tell what somebody used once.',
+            }),
+          ),
+          maxAgeDays: optional(
+            Type.Union([Type.Integer({ minimum: 1, maximum: 3650 }), Type.Null()], {
+              description: 'After how many days a sign-in asks for a new password; null: never, which NIST SP 800-63B-4 recommends',
+            }),
+          ),
+        },
+        { description: "What passwords of people at home in the tenant have to be, beside the installation's rules" },
+      ),
+    ),
     sessions: optional(
       Type.Object({
+        max: optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 1000,
+            description: 'How many sessions a person at home in the tenant may have; with one more, the oldest ends',
+          }),
+        ),
         idleSeconds: optional(seconds(60, 'A session ends after so long without use, where that is sooner than the installation says')),
         absoluteSeconds: optional(seconds(60, 'A session ends so long after the sign-in, where that is sooner than the installation says')),
       }),
@@ -79,6 +124,7 @@ export type StoredSettings = Static<typeof TENANT_SETTINGS>;
 export interface TenantSettings extends StoredSettings {
   signUp: 'open' | 'invitation' | 'closed';
   secondFactor: 'off' | 'optional' | 'required';
+  password: Required<NonNullable<StoredSettings['password']>>;
   sessions: NonNullable<StoredSettings['sessions']>;
   security: NonNullable<StoredSettings['security']> & { apiKeys: boolean };
   branding: NonNullable<StoredSettings['branding']>;
@@ -110,10 +156,13 @@ export function settingsOf({ settings: row }: Pick<TenantFacts, 'settings'>): Te
   return settings;
 }
 
+const PASSWORD = { minLength: 8, minStrength: 0, breached: true, contextWords: [], history: 0, maxAgeDays: null };
+
 const withDefaults = (stored: StoredSettings): TenantSettings => ({
   ...stored,
   signUp: stored.signUp ?? 'open',
   secondFactor: stored.secondFactor ?? 'optional',
+  password: { ...PASSWORD, ...stored.password },
   sessions: stored.sessions ?? {},
   security: { ...stored.security, apiKeys: stored.security?.apiKeys ?? true },
   branding: stored.branding ?? {},

@@ -3,6 +3,7 @@ import { Eta } from 'eta';
 import { type MessageKey, type MessageValues, message } from '../../core/messages/catalogue.ts';
 import { deviceName } from '../../core/messages/device.ts';
 import { formatInstant } from '../../core/messages/time.ts';
+import type { FactorChange } from '../../features/factors/index.ts';
 
 /** Who asked, when, from where: so that people can tell their own doing from somebody else's. */
 export interface Cause {
@@ -34,14 +35,24 @@ export interface InvitationMail {
   until: Date;
 }
 
+/** A factor was added or removed; or a recovery code was used, and so many are `left`. */
+export interface FactorMail extends MailBase {
+  what: FactorChange | 'code_used';
+  left?: number | undefined;
+  accountUrl: string;
+}
+
 /** What each mail tells. But for invitations, names people gave themselves are left out: the reader may be somebody else than who typed them. */
 export interface Mails {
   'verify-email': CodeMail;
   /** `url` opens the page that takes the code; it carries no secret. */
   'password-reset': CodeMail & { url: string };
+  /** `url` is the link that carries the code, where one was asked for. */
+  'sign-in-code': CodeMail & { url?: string | undefined };
   'password-changed': MailBase & { resetUrl: string };
   'account-exists': MailBase & { signInUrl: string; resetUrl: string };
   invitation: InvitationMail;
+  'factor-changed': FactorMail;
 }
 
 export interface RenderedMail {
@@ -81,6 +92,17 @@ const COMPOSE: { readonly [Name in keyof Mails]: (t: Translate, data: Mails[Name
     notYou: t('mail.verify.not_you'),
     footer,
   }),
+  'sign-in-code': (t, { code, minutes, url }, { brand, asked, footer }) => ({
+    subject: t('mail.sign_in.subject', { code, brand }),
+    heading: t('mail.sign_in.heading'),
+    lead: t('mail.sign_in.lead'),
+    code,
+    expires: t('mail.expires', { count: minutes, brand }),
+    links: url === undefined ? [] : [{ lead: t('mail.sign_in.link_lead'), href: url, text: t('mail.sign_in.link'), main: true }],
+    cause: asked,
+    notYou: t('mail.sign_in.not_you'),
+    footer,
+  }),
   'password-reset': (t, { code, minutes, url }, { brand, asked, footer }) => ({
     subject: t('mail.reset.subject', { code, brand }),
     heading: t('mail.reset.heading'),
@@ -111,6 +133,15 @@ const COMPOSE: { readonly [Name in keyof Mails]: (t: Translate, data: Mails[Name
     ],
     cause: happened,
     notYou: t('mail.exists.not_you'),
+    footer,
+  }),
+  'factor-changed': (t, { what, left, accountUrl }, { brand, happened, footer }) => ({
+    subject: t(`mail.factor.${what}`, { brand }),
+    heading: t(`mail.factor.${what}`, { brand }),
+    lead: left === undefined ? t('mail.factor.lead') : t('mail.factor.codes_left', { count: left }),
+    links: [{ lead: t('mail.factor.not_you'), href: accountUrl, text: t('mail.factor.link'), main: true }],
+    cause: happened,
+    notYou: '',
     footer,
   }),
   invitation: (t, { url, ...data }, { brand, until, footer }) => {

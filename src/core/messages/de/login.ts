@@ -7,6 +7,8 @@ export const login = {
   'method.sms-otp': 'Code per SMS erhalten',
   'method.totp': 'Authentifizierungs-App verwenden',
   'method.recovery-code': 'Wiederherstellungscode verwenden',
+  'method.magic-link': 'Link per E-Mail erhalten',
+  'method.external-2fa': 'Zweiten Faktor Ihrer Firma verwenden',
 
   // Sign in
   'login.title': 'Anmelden',

@@ -7,6 +7,8 @@ export const login = {
   'method.sms-otp': 'Text me a code',
   'method.totp': 'Use your authenticator app',
   'method.recovery-code': 'Use a recovery code',
+  'method.magic-link': 'Email me a link',
+  'method.external-2fa': 'Use your company’s second factor',
 
   // Sign in
   'login.title': 'Sign in',

@@ -7,6 +7,8 @@ export const login = {
   'method.sms-otp': 'Recevoir un code par SMS',
   'method.totp': 'Utiliser l’application d’authentification',
   'method.recovery-code': 'Utiliser un code de secours',
+  'method.magic-link': 'Recevoir un lien par e-mail',
+  'method.external-2fa': 'Utiliser le second facteur de votre entreprise',
 
   // Sign in
   'login.title': 'Se connecter',

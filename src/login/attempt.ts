@@ -1,0 +1,155 @@
+/** What goes into the engine, and what comes out. */
+import type { AuditEvent } from '../core/audit-event.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Scope } from '../core/scope.ts';
+import type { AuditLog, Transact, Work } from '../features/audit/index.ts';
+import type { Limits } from '../infra/limits.ts';
+import type { Database } from '../infra/postgres.ts';
+import type { SecretBox } from '../infra/secret-box.ts';
+import type { Codes } from './codes.ts';
+import type { Journey } from './journey.ts';
+import type { Account, Demand, ExternalIdentity, LoginMethod } from './method.ts';
+import type { LoginPolicy, Step } from './next-step.ts';
+import type { Refusal } from './refusal.ts';
+
+export interface EngineDeps {
+  db: Database;
+  clock: Clock;
+  box: SecretBox;
+  limits: Limits;
+  audit: AuditLog;
+  transact: Transact;
+  codes: Codes;
+  methods: readonly LoginMethod[];
+  /** How long a journey of the API may take; the browser's ends with its interaction. */
+  journeySeconds?: number;
+  count?: (name: string, labels: Record<string, string>) => void;
+  /** The least assurance that policy asks of the person at the scope's client and tenant. One factor where nothing is said. */
+  required?(userId: string, scope: Scope): Promise<string>;
+  /** What else has to happen before this person's sign-in ends. */
+  demands?(account: Account, scope: Scope): Promise<readonly Demand[]>;
+  /** Whose an identity at another provider is: the only way from one to a person. */
+  resolve?(scope: Scope, identity: ExternalIdentity): Promise<Resolution>;
+  /** Called in the transaction that makes somebody's account, whose scope is the tenant it is made at. */
+  onRegistered?: ((work: Work, person: { id: string; tenantId: string }) => Promise<void>) | undefined;
+  /** The second factors that can be set up while signing in. */
+  enrollable?: readonly string[];
+}
+
+export type Resolution =
+  | {
+      userId: string;
+      amr?: readonly string[];
+      /** The other provider asked for two factors, and the connection trusts what it says of that. */
+      double?: boolean;
+    }
+  /** Why not, for the audit log. */
+  | { refused: string };
+
+export type DoorName = 'browser' | 'direct';
+
+/** What both calls of the engine say of where they come from. */
+export interface Visit {
+  /** Through which door: it is recorded, and decides whether the journey has to be remembered when it is over at once. */
+  door: DoorName;
+  journeyId: string;
+  methodId: string;
+  input: Readonly<Record<string, unknown>>;
+  requiredAcr?: string | undefined;
+  /** The invitation that the browser brings along: its address may be made an account, and addresses have to be proven. */
+  invited?: { email: string } | undefined;
+  locale?: string | undefined;
+  /** When the journey ends at the latest. */
+  expiresAt?: Date | undefined;
+  /** What a code is bound to instead of the journey, where it was asked for before there was one. */
+  codeJourneyId?: string | undefined;
+}
+
+export interface Attempt extends Visit {
+  /** What the browser holds from an earlier sign-in. */
+  deviceToken?: string | undefined;
+  /** The person wants this device to stand in for the second factor for some time. */
+  trustDevice?: boolean | undefined;
+  /** A device that is trusted does not stand in for a second factor: the application asked for one. */
+  distrustDevice?: boolean | undefined;
+  /** Only this person may be who signs in. */
+  userId?: string | undefined;
+}
+
+export interface BeginRequest extends Visit {
+  /** The page of the journey, for mails; without a secret. */
+  url: string;
+  /** Leaves the page as it is: a script asks for the challenge before anything was chosen. */
+  quiet?: boolean | undefined;
+}
+
+export interface Begun {
+  journey: Journey;
+  /** For the page or the API's caller. */
+  challenge?: unknown;
+  /** Where the browser has to go. */
+  redirect?: string | undefined;
+}
+
+export interface Advanced {
+  journey: Journey;
+  step: Step;
+  /** For the browser to keep: it was given, or is new. */
+  deviceToken: string;
+  /** The browser is to keep it now. */
+  keepDevice: boolean;
+}
+
+export type Outcome = Refusal | Advanced;
+
+export interface Engine {
+  readonly methods: LoginPolicy['methods'];
+  readonly enrollable: readonly string[];
+  /** The first of the offered methods that finds all its fields in the form. */
+  methodFor(offered: readonly string[], form: Readonly<Record<string, unknown>>): string | undefined;
+  /** Whether the method is to begin before it can be tried with this form: it sends a code, or asks something. */
+  begins(methodId: string, form: Readonly<Record<string, unknown>>): boolean;
+  /**
+   * Judges one attempt by one method: the only caller of `verify`. Writes exactly one audit event for it, `login.succeeded` or
+   * `login.refused`, that no rollback takes away. Throws 503 where the database or the hash queue cannot serve; no proof is recorded then.
+   */
+  attempt(scope: Scope, attempt: Attempt): Promise<Outcome>;
+  /**
+   * Has a code sent, or a challenge made, for the attempt that follows. The answer is the same whether the account is known or not. Throws
+   * what the method throws, 503 where the database cannot serve.
+   */
+  begin(scope: Scope, request: BeginRequest): Promise<Refusal | Begun>;
+  /**
+   * A journey that begins with what the browser's session has proven, so that only what is missing is asked for. Undefined where the person
+   * can sign in no more.
+   */
+  resume(scope: Scope, from: Resumed): Promise<Journey | undefined>;
+}
+
+export interface Resumed {
+  journeyId: string;
+  accountId: string;
+  amr: readonly string[];
+  acr: string | undefined;
+  /** Seconds since the epoch. */
+  authTime: number;
+  expiresAt: Date;
+}
+
+export const aboutOf = (account: Pick<Account, 'id'> | undefined): Partial<AuditEvent> =>
+  account ? { target: { type: 'user', id: account.id }, personId: account.id } : {};
+
+export const refusedEvent = ({ methodId, door }: Visit, reason: string, more: Partial<AuditEvent>): AuditEvent => ({
+  ...more,
+  type: 'login.refused',
+  outcome: 'failure',
+  reason,
+  data: { method: methodId.slice(0, 64), door },
+});
+
+export const succeededEvent = ({ methodId, door }: Visit, userId: string, then: Step): AuditEvent => ({
+  ...aboutOf({ id: userId }),
+  type: 'login.succeeded',
+  outcome: 'success',
+  data: { method: methodId, door, next: then.name, ...(then.name === 'done' ? { acr: then.acr } : {}) },
+});
