@@ -7,5 +7,16 @@ import { login } from './fr/login.ts';
 import { mails } from './fr/mails.ts';
 import { organizations } from './fr/organizations.ts';
 
-/** The texts in French, in the formal address, with no-break spaces where its punctuation wants one; the keys are those of the English ones. */
-export const fr = { ...account, ...development, ...errors, ...factors, ...frame, ...login, ...mails, ...organizations } as const;
+/** French wants its double punctuation on the line of the word before; texts are written with plain spaces and get no-break ones here. */
+const spaced = (text: string): string => text.replace(/ (?=[:;?!»])|(?<=«) /g, '\u00a0');
+
+function typeset<T extends Readonly<Record<string, string | Readonly<Record<string, string>>>>>(texts: T): T {
+  const entries = Object.entries(texts).map(([key, text]) => [
+    key,
+    typeof text === 'string' ? spaced(text) : Object.fromEntries(Object.entries(text).map(([form, words]) => [form, spaced(words)])),
+  ]);
+  return Object.fromEntries(entries) as T;
+}
+
+/** The texts in French, in the formal address; the keys are those of the English ones. */
+export const fr = typeset({ ...account, ...development, ...errors, ...factors, ...frame, ...login, ...mails, ...organizations } as const);

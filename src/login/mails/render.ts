@@ -17,6 +17,8 @@ interface MailBase {
   cause: Cause;
   /** The issuer's address, e.g. `https://id.example.com`. */
   issuer: string;
+  /** What the tenant calls itself; the installation's name where nothing is said. */
+  brand?: string | undefined;
 }
 
 export interface CodeMail extends MailBase {
@@ -28,6 +30,7 @@ export interface CodeMail extends MailBase {
 /** Who invites and where to; both are names that somebody chose for themselves. */
 export interface InvitationMail {
   issuer: string;
+  brand?: string | undefined;
   tenant: string;
   inviter?: string | undefined;
   /** Carries the secret. */
@@ -181,7 +184,7 @@ export function renderMail<Name extends keyof Mails>(name: Name, locale: string,
           device: deviceName(locale, data.cause.device),
         }
       : {};
-  const brand = t('brand.name');
+  const brand = data.brand === undefined ? t('brand.name') : chosenName(data.brand);
   const parts = COMPOSE[name](t, data, {
     brand,
     asked: t('mail.asked', cause),
@@ -197,8 +200,7 @@ export function renderMail<Name extends keyof Mails>(name: Name, locale: string,
 }
 
 /** Line breaks would end a header or forge a line. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ').trim();
+const oneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();
 
 /** A name that strangers chose, for readers they chose: short, on one line, and nothing that mail programs turn into a link. */
 const chosenName = (name: string): string =>

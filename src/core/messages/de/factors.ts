@@ -19,7 +19,7 @@ export const factors = {
 
   'security.title': 'Anmeldung in zwei Schritten und Passkeys',
   'security.lead': 'Womit Sie sich neben dem Passwort anmelden.',
-  'security.passkeys_heading': 'Passkeys',
+  'security.passkeys_heading': 'Ihre Passkeys',
   'security.passkeys_lead':
     'Melden Sie sich mit Fingerabdruck, Gesicht, PIN oder Sicherheitsschlüssel an. Niemand kann Ihnen einen Passkey durch Täuschung entlocken.',
   'security.passkeys_none': 'Noch kein Passkey.',

@@ -15,10 +15,10 @@ export const development = {
   'demo.refresh': 'Renouveler les jetons',
   'demo.title_second': 'Seconde application de démonstration',
   'demo.call_userinfo': 'Interroger UserInfo',
-  'demo.single_sign_on': 'Voir l’authentification unique :',
+  'demo.single_sign_on': 'Voir l’authentification unique :',
   'demo.ended': 'Votre session est terminée. Reconnectez-vous.',
   'demo.renewed': 'Les jetons ont été renouvelés.',
-  'demo.refused': 'Vous n’êtes pas connecté : la réponse était {error}.',
+  'demo.refused': 'Vous n’êtes pas connecté : la réponse était {error}.',
   'demo.expired': 'Cette connexion n’a pas été commencée ici, ou il y a trop longtemps. Recommencez-la.',
 
   // Development mailbox

@@ -3,7 +3,7 @@ export const errors = {
   // Things that go wrong
   'error.title': 'Une erreur s’est produite',
   'error.explanation':
-    'L’erreur vient de nous, pas de vous. Réessayez ; si elle se reproduit, communiquez la référence ci-dessous à l’assistance.',
+    'L’erreur vient de nous, pas de vous. Réessayez ; si elle se reproduit, communiquez la référence ci-dessous à l’assistance.',
   'error.not_found': 'Cette page n’existe pas',
   'error.not_found_explanation': 'L’adresse est peut-être mal saisie, ou la page a été déplacée.',
   'error.forbidden': 'Vous ne pouvez pas ouvrir cette page',
@@ -17,7 +17,7 @@ export const errors = {
   'error.unavailable_explanation': 'Il ne peut pas répondre pour le moment. Réessayez dans un instant.',
   'error.details': 'Pour les responsables de l’application',
   'expired.title': 'Cette page n’est plus valable',
-  'expired.lead': 'Elle est restée ouverte trop longtemps, ou a été terminée dans une autre fenêtre. Rien n’est perdu : recommencez.',
+  'expired.lead': 'Elle est restée ouverte trop longtemps, ou a été terminée dans une autre fenêtre. Rien n’est perdu : recommencez.',
   'expired.no_start': 'Retournez à l’application d’où vous venez et recommencez là.',
   'limit.title': 'Trop de tentatives',
   'limit.exceeded': 'Trop de tentatives.',
@@ -25,7 +25,7 @@ export const errors = {
   'limit.when': 'Réessayez {when}.',
   'limit.now': 'Vous pouvez réessayer maintenant.',
   'misdirected.title': 'Ce serveur répond à une autre adresse',
-  'misdirected.use': 'Vous avez demandé {host}, mais le serveur est joignable ici :',
+  'misdirected.use': 'Vous avez demandé {host}, mais le serveur est joignable ici :',
   'misdirected.setting':
     'Si vous exploitez ce serveur et que {host} est la bonne adresse, donnez cette valeur à {setting} et redémarrez-le.',
 } as const;

@@ -36,15 +36,15 @@ export const factors = {
   'security.codes_left': { one: 'Il reste un code.', other: 'Il reste {count} codes.' },
   'security.codes_make': 'Créer des codes de secours',
   'security.codes_again': 'Créer de nouveaux codes',
-  'security.added': '{name} : ajout effectué.',
+  'security.added': '{name} : ajout effectué.',
   'security.renamed': 'Le nom a été modifié.',
-  'security.removed': '{name} : suppression effectuée.',
+  'security.removed': '{name} : suppression effectuée.',
   'security.devices': 'Les appareils de confiance demandent à nouveau la deuxième étape.',
 
   'totp.title': 'Configurer une application d’authentification',
   'totp.lead': 'Scannez cette image avec l’application, puis saisissez le code qu’elle affiche.',
   'totp.qr': 'Code QR pour l’application d’authentification',
-  'totp.key': 'Ou saisissez cette clé dans l’application :',
+  'totp.key': 'Ou saisissez cette clé dans l’application :',
   'totp.copy': 'Copier la clé',
   'totp.open': 'Ouvrir l’application sur cet appareil',
   'totp.submit': 'Confirmer',
@@ -53,7 +53,7 @@ export const factors = {
 
   'passkey.title': 'Ajouter une clé d’accès',
   'passkey.lead':
-    'Votre navigateur demande où conserver la clé d’accès : sur cet appareil, sur votre téléphone ou sur une clé de sécurité.',
+    'Votre navigateur demande où conserver la clé d’accès : sur cet appareil, sur votre téléphone ou sur une clé de sécurité.',
   'passkey.submit': 'Continuer',
   'passkey.failed': 'Aucune clé d’accès n’a été configurée. Réessayez ou utilisez un autre appareil.',
   'passkey.unsupported': 'Ce navigateur ne connaît pas les clés d’accès. Utilisez-en un autre.',
@@ -64,20 +64,20 @@ export const factors = {
 
   'rename.title': 'Renommer {name}',
   'rename.submit': 'Enregistrer',
-  'remove.title': 'Supprimer {name} ?',
+  'remove.title': 'Supprimer {name} ?',
   'remove.lead': 'Vous ne pourrez plus l’utiliser pour vous connecter.',
-  'remove.codes_too': 'Vos codes de secours cesseront aussi de fonctionner : il ne reste rien qu’ils remplacent.',
+  'remove.codes_too': 'Vos codes de secours cesseront aussi de fonctionner : il ne reste rien qu’ils remplacent.',
   'remove.submit': 'Supprimer',
   'remove.keep': 'Conserver',
 
   'codes.title': 'Vos codes de secours',
   'codes.lead':
-    'Gardez-les là où vous les trouverez sans votre téléphone : imprimés ou dans un gestionnaire de mots de passe. Ils ne sont affichés que maintenant.',
+    'Gardez-les là où vous les trouverez sans votre téléphone : imprimés ou dans un gestionnaire de mots de passe. Ils ne sont affichés que maintenant.',
   'codes.each': 'Chaque code ne sert qu’une fois. Les codes précédents ne fonctionnent plus.',
   'codes.copy': 'Copier',
   'codes.print': 'Imprimer',
   'codes.done': 'Je les ai conservés',
-  'codes.confirm_title': 'Créer de nouveaux codes de secours ?',
+  'codes.confirm_title': 'Créer de nouveaux codes de secours ?',
   'codes.confirm_lead': 'Les codes que vous avez maintenant cessent aussitôt de fonctionner.',
 
   'mail.factor.totp_added': 'Une application d’authentification a été ajoutée à votre compte {brand}',
@@ -89,9 +89,9 @@ export const factors = {
   'mail.factor.code_used': 'Un code de secours de votre compte {brand} a été utilisé',
   'mail.factor.lead': 'Cela concerne la connexion à votre compte.',
   'mail.factor.codes_left': {
-    one: 'Quelqu’un s’est connecté à votre compte avec ce code. Il reste un code : créez-en de nouveaux.',
+    one: 'Quelqu’un s’est connecté à votre compte avec ce code. Il reste un code : créez-en de nouveaux.',
     other: 'Quelqu’un s’est connecté à votre compte avec ce code. Il reste {count} codes.',
   },
-  'mail.factor.not_you': 'Si ce n’était pas vous, reprenez votre compte maintenant :',
+  'mail.factor.not_you': 'Si ce n’était pas vous, reprenez votre compte maintenant :',
   'mail.factor.link': 'Vérifier votre compte',
 } as const;

@@ -3,14 +3,14 @@ export const frame = {
   // The frame of every page
   'brand.name': 'Gatehouse',
   'frame.skip': 'Aller au contenu',
-  'frame.error_title': 'Erreur : {title}',
+  'frame.error_title': 'Erreur : {title}',
   'frame.busy': 'Un instant…',
   'frame.copy': 'Copier',
   'frame.copied': 'Copié',
   'frame.back': 'Retour',
   'frame.back_to': 'Retour à {client}',
   'frame.or': 'ou',
-  'frame.not_you': 'Ce n’est pas vous ?',
+  'frame.not_you': 'Ce n’est pas vous ?',
   'frame.optional': 'facultatif',
   'frame.request_id': 'Référence',
   'frame.start_again': 'Recommencer',
@@ -37,7 +37,7 @@ export const frame = {
 
   // Passwords
   'password.hint': 'Au moins {min} caractères. Quelques mots sans rapport entre eux font un bon mot de passe.',
-  'password.strength_short': 'Trop court : utilisez au moins {min} caractères.',
+  'password.strength_short': 'Trop court : utilisez au moins {min} caractères.',
   'password.strength_weak': 'Facile à deviner. Ajoutez un ou deux mots.',
   'password.strength_fair': 'C’est mieux. Un peu plus long serait plus sûr.',
   'password.strength_strong': 'Assez long et assez varié.',

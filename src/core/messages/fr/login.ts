@@ -15,8 +15,8 @@ export const login = {
   'login.lead': 'Pour continuer vers {client}',
   'login.lead_plain': 'Avec votre compte {brand}',
   'login.submit': 'Se connecter',
-  'login.forgot': 'Mot de passe oublié ?',
-  'login.register_prompt': 'Nouveau ici ?',
+  'login.forgot': 'Mot de passe oublié ?',
+  'login.register_prompt': 'Nouveau ici ?',
   'login.register': 'Créer un compte',
   'login.refused': 'Le nom ou le mot de passe est incorrect. Vérifiez les deux et réessayez, ou réinitialisez votre mot de passe.',
   'login.disabled': 'La connexion à ce compte n’est pas possible pour le moment. Adressez-vous à votre administrateur.',
@@ -28,7 +28,7 @@ export const login = {
   'register.lead': 'Pour continuer vers {client}',
   'register.lead_plain': 'Cela prend moins d’une minute',
   'register.submit': 'Créer le compte',
-  'register.login_prompt': 'Vous avez déjà un compte ?',
+  'register.login_prompt': 'Vous avez déjà un compte ?',
   'register.login': 'Se connecter',
   'register.closed': 'On ne peut pas créer de compte ici. Demandez une invitation à votre administrateur.',
   'email.invalid': 'Indiquez une adresse e-mail comme nom@example.com.',
@@ -43,7 +43,7 @@ export const login = {
   'verify.title': 'Consultez vos e-mails',
   'verify.lead': 'Saisissez le code que nous avons envoyé à {email}',
   'verify.submit': 'Confirmer',
-  'verify.resend_prompt': 'Rien reçu ? Regardez dans les indésirables, ou',
+  'verify.resend_prompt': 'Rien reçu ? Regardez dans les indésirables, ou',
   'verify.resend': 'demandez un nouveau code',
   'verify.change': 'Utiliser une autre adresse',
 
@@ -109,7 +109,7 @@ export const login = {
   'tenant.submit': 'Continuer',
 
   // Sign out
-  'logout.title': 'Se déconnecter ?',
+  'logout.title': 'Se déconnecter ?',
   'logout.lead': 'Vous serez déconnecté de {brand} et des applications qui en dépendent.',
   'logout.lead_client': '{client} demande votre déconnexion.',
   'logout.submit': 'Se déconnecter',

@@ -6,7 +6,7 @@ export const organizations = {
   'mail.invitation.lead_by': '{inviter} vous invite à rejoindre {tenant} sur {brand}.',
   'mail.invitation.link': 'Voir l’invitation',
   'mail.invitation.until': 'Le lien est valable une fois, jusqu’au {until}, et pour cette adresse seulement.',
-  'mail.invitation.not_you': 'Si vous ne vous y attendiez pas, ne faites rien : vous ne rejoignez rien sans accepter.',
+  'mail.invitation.not_you': 'Si vous ne vous y attendiez pas, ne faites rien : vous ne rejoignez rien sans accepter.',
 
   // The invited person's page
   'invitation.title': 'Rejoindre {tenant}',
@@ -22,7 +22,7 @@ export const organizations = {
   'invitation.how': 'Pour répondre, connectez-vous avec le compte qui a cette adresse, ou créez-en un.',
   'invitation.other': 'Vous êtes connecté avec une autre adresse. L’invitation est destinée à {email}.',
   'invitation.switch': 'Utiliser un autre compte',
-  'invitation.unproven': 'Votre adresse {email} n’est pas encore confirmée. Reconnectez-vous : nous lui enverrons un code.',
+  'invitation.unproven': 'Votre adresse {email} n’est pas encore confirmée. Reconnectez-vous : nous lui enverrons un code.',
   'invitation.prove': 'Confirmer l’adresse',
   'invitation.gone_title': 'Cette invitation n’est pas ouverte',
   'invitation.gone': 'Elle a peut-être expiré, déjà servi ou été retirée. Demandez-en une autre à la personne qui vous a invité.',
@@ -30,11 +30,11 @@ export const organizations = {
   'invitation.member': 'Vous avez rejoint {tenant}.',
   'invitation.to_account': 'Aller à votre compte',
   'invitation.full':
-    '{tenant} n’accepte pas d’autres membres pour le moment. L’invitation reste ouverte : adressez-vous à la personne qui vous a invité.',
+    '{tenant} n’accepte pas d’autres membres pour le moment. L’invitation reste ouverte : adressez-vous à la personne qui vous a invité.',
   'invitation.inactive': '{tenant} n’accueille personne pour le moment. L’invitation reste ouverte jusqu’à son expiration.',
   'invitation.declined': 'Vous avez refusé l’invitation.',
 
-  'email.invited_only': 'L’invitation est destinée à une autre adresse : le compte ne peut être créé que pour celle-ci.',
+  'email.invited_only': 'L’invitation est destinée à une autre adresse : le compte ne peut être créé que pour celle-ci.',
 
   // On the account page
   'organizations.heading': 'Organisations',
@@ -51,7 +51,7 @@ export const organizations = {
   'organizations.joined': 'Vous avez rejoint {tenant}.',
   'organizations.left': 'Vous avez quitté l’organisation.',
   'organizations.last_owner': 'Vous êtes le dernier propriétaire de {tenant}. Désignez d’abord quelqu’un d’autre.',
-  'leave.title': 'Quitter {tenant} ?',
+  'leave.title': 'Quitter {tenant} ?',
   'leave.lead':
     'Vous perdez vos rôles dans cette organisation et tout ce qu’ils vous ouvrent. Pour revenir, il faudra une autre invitation.',
   'leave.submit': 'Quitter',
