@@ -1,0 +1,86 @@
+/** Identities of somebody who has proven who they are: added, listed, taken away. */
+import type { Clock } from '../../core/clock.ts';
+import { AppError, notFound } from '../../core/errors.ts';
+import { newId } from '../../core/ids.ts';
+import type { Scope } from '../../core/scope.ts';
+import type { AuditLog, Transact } from '../../features/audit/index.ts';
+import type { ConnectionCache } from '../../features/connections/index.ts';
+import type { Database } from '../../infra/postgres.ts';
+import type { SecretBox } from '../../infra/secret-box.ts';
+import type { ExternalIdentity } from '../method.ts';
+import { saidBy } from './claims.ts';
+import { openShown, sealShown } from './resolve.ts';
+import { deleteIdentity, identitiesOf, insertIdentity, isMember } from './store.ts';
+
+export interface LinkDeps {
+  db: Database;
+  clock: Clock;
+  box: SecretBox;
+  audit: AuditLog;
+  transact: Transact;
+  connections: ConnectionCache;
+}
+
+const taken = (): AppError => new AppError('identity.taken', 409, 'This identity belongs to another account');
+
+/**
+ * Links an identity to a person who has proven both. Throws 409 `identity.taken` where it is somebody else's, 403 `identity.not_member` where
+ * the connection is of a tenant that the person does not belong to. Linking again what is linked changes nothing.
+ */
+export async function linkIdentity(deps: LinkDeps, scope: Scope, userId: string, identity: ExternalIdentity): Promise<void> {
+  const connection = await deps.connections.find(identity.connectionId);
+  if (!connection?.enabled) throw notFound('connection');
+  const { id: connectionId, tenantId } = connection;
+  const said = saidBy(identity, connection);
+  const at = deps.clock.now();
+  const id = newId(at);
+  await deps.transact({ ...scope, tenantId }, async (work) => {
+    if (!(await isMember(work.sql, tenantId, userId)))
+      throw new AppError('identity.not_member', 403, 'This connection is for people of another organisation');
+    const row = { id, connectionId, subject: identity.subject, userId, sealed: sealShown(deps.box, id, said), sid: said.sid, at };
+    if (!(await insertIdentity(work.sql, row))) throw taken();
+    work.record({
+      type: 'identity.linked',
+      outcome: 'success',
+      target: { type: 'identity', id },
+      personId: userId,
+      data: { userId, connectionId, key: connection.key },
+    });
+  });
+}
+
+export interface Identity {
+  id: string;
+  connection: { id: string; key: string; kind: string; name: string };
+  email: string | undefined;
+  name: string | undefined;
+  createdAt: Date;
+  lastUsedAt: Date | undefined;
+}
+
+export async function listIdentities({ db, box }: Pick<LinkDeps, 'db' | 'box'>, userId: string): Promise<Identity[]> {
+  return (await identitiesOf(db, userId)).map(({ id, connectionId, key, kind, name, sealed, createdAt, lastUsedAt }) => {
+    const shown = openShown(box, id, sealed);
+    return {
+      id,
+      connection: { id: connectionId, key, kind, name },
+      email: shown.email,
+      name: shown.name,
+      createdAt: new Date(createdAt),
+      lastUsedAt: lastUsedAt === null ? undefined : new Date(lastUsedAt),
+    };
+  });
+}
+
+/** Throws 404 where it is not the person's, 409 `identity.last_way_in`. */
+export async function unlinkIdentity(deps: Pick<LinkDeps, 'transact'>, scope: Scope, userId: string, id: string): Promise<void> {
+  await deps.transact(scope, async (work) => {
+    const outcome = await deleteIdentity(work.sql, userId, id);
+    if (outcome === 'unknown') throw notFound('identity');
+    if (outcome === 'last')
+      throw new AppError('identity.last_way_in', 409, 'This is the only way into the account', {
+        detail: 'Set a password, or prove an e-mail address, before you take it away.',
+      });
+    work.record({ type: 'identity.unlinked', outcome: 'success', target: { type: 'identity', id }, personId: userId, data: { userId } });
+  });
+}

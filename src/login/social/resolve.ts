@@ -1,0 +1,192 @@
+/** From an identity at another provider to a person: the one way there is. */
+import { Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+import type { Clock } from '../../core/clock.ts';
+import { newId } from '../../core/ids.ts';
+import type { Scope } from '../../core/scope.ts';
+import type { Transact, Work } from '../../features/audit/index.ts';
+import type { Connection, ConnectionCache } from '../../features/connections/index.ts';
+import { addressKey, type Limits, RULES } from '../../infra/limits.ts';
+import type { SecretBox } from '../../infra/secret-box.ts';
+import { emailKey } from '../identifiers.ts';
+import type { ExternalIdentity } from '../method.ts';
+import { addPerson } from '../people-store.ts';
+import { mayRegister, type TenantLoginSettings } from '../policy.ts';
+import { limited } from '../refusal.ts';
+import { type Said, saidBy } from './claims.ts';
+import { findByAddress, insertIdentity, lockIdentity, refreshProfile, touchIdentity } from './store.ts';
+
+export interface ResolveDeps {
+  clock: Clock;
+  box: SecretBox;
+  limits: Limits;
+  transact: Transact;
+  connections: ConnectionCache;
+  settingsOf(tenantId: string): Promise<TenantLoginSettings>;
+  /** Called in the transaction that makes somebody's account. */
+  onRegistered?: ((work: Work, person: { id: string; tenantId: string }) => Promise<void>) | undefined;
+}
+
+export type Resolved =
+  | {
+      userId: string;
+      /** The provider asked for two factors, and the connection trusts what it says of that. */
+      double?: boolean;
+    }
+  /** Somebody here has proven the same address: who proves that account too, may have the two linked. Sealed for that. */
+  | { refused: 'identity.link_required'; link: string }
+  /** Why not, for the audit log. */
+  | { refused: string };
+
+/** `logout` asks whose it is, and neither makes nor changes anything. */
+export type Purpose = 'sign-in' | 'logout';
+
+class Raced extends Error {}
+
+/**
+ * Whose identity (connection, subject) is. An unknown one becomes a person where the connection's tenant lets people register; never is it
+ * somebody who is there because the addresses are the same. A connection speaks for people of its own tenant and no others.
+ */
+export async function resolveIdentity(deps: ResolveDeps, scope: Scope, identity: ExternalIdentity, purpose: Purpose): Promise<Resolved> {
+  const connection = await deps.connections.find(identity.connectionId);
+  if (!connection?.enabled) return { refused: 'connection.disabled' };
+  try {
+    return await resolveIn(deps, scope, connection, identity, purpose);
+  } catch (error) {
+    // The same identity came twice at the same instant; by now it is known.
+    if (error instanceof Raced) return resolveIn(deps, scope, connection, identity, purpose);
+    throw error;
+  }
+}
+
+async function resolveIn(
+  deps: ResolveDeps,
+  scope: Scope,
+  connection: Connection,
+  identity: ExternalIdentity,
+  purpose: Purpose,
+): Promise<Resolved> {
+  const { id: connectionId, tenantId, options } = connection;
+  const said = saidBy(identity, connection);
+  const at = deps.clock.now();
+  return deps.transact({ ...scope, tenantId }, async (work): Promise<Resolved> => {
+    const known = await lockIdentity(work.sql, tenantId, connectionId, identity.subject);
+    if (known && !known.isMember) return { refused: 'identity.not_member' };
+    if (known) {
+      if (purpose === 'logout') return { userId: known.userId };
+      await touchIdentity(work.sql, known.id, { sealed: sealShown(deps.box, known.id, said), sid: said.sid, at });
+      if (options.refreshProfile && (await refreshProfile(work.sql, known.userId, tenantId, said.profile, at)))
+        work.record({
+          type: 'user.changed',
+          outcome: 'success',
+          target: { type: 'user', id: known.userId },
+          personId: known.userId,
+          data: { connectionId, fields: Object.keys(said.profile) },
+        });
+      return { userId: known.userId, ...(options.trustUpstreamAmr && said.twoFactors ? { double: true } : {}) };
+    }
+    if (purpose === 'logout') return { refused: 'identity.unknown' };
+    const local =
+      said.email !== undefined && said.emailVerified ? await findByAddress(work.sql, tenantId, emailKey(said.email)) : undefined;
+    // Not linked, and no second account beside it either: whoever made it may not have been the address's owner.
+    if (local && !local.emailVerified) return { refused: 'identity.address_unverified' };
+    if (local && !local.isMember) return { refused: 'identity.address_taken' };
+    if (local) return { refused: 'identity.link_required', link: sealLink(deps.box, { userId: local.id, identity }) };
+    return register(deps, work, scope, connection, identity, said, at);
+  });
+}
+
+async function register(
+  deps: ResolveDeps,
+  work: Work,
+  scope: Scope,
+  connection: Connection,
+  { subject }: ExternalIdentity,
+  said: Said,
+  at: Date,
+): Promise<Resolved> {
+  const { tenantId, id: connectionId } = connection;
+  const settings = await deps.settingsOf(tenantId);
+  const email = said.emailVerified ? said.email : undefined;
+  // Whoever has an address in a domain that the tenant has proven, and leads to this connection, is expected.
+  const expected = email !== undefined && connection.domains.includes(domainOf(email));
+  if (!mayRegister(settings, expected)) return { refused: 'registration.closed' };
+  if (settings.verifiedEmail && email === undefined) return { refused: 'identity.email_unverified' };
+  const held = await limited(() => deps.limits.consume(RULES.registerByAddress, addressKey(scope.request.address)));
+  if (held) return { refused: 'limit.registrations' };
+  const userId = newId(at);
+  const { givenName, familyName, locale } = said.profile;
+  const person = {
+    id: userId,
+    tenantId,
+    email,
+    emailKey: email === undefined ? undefined : emailKey(email),
+    givenName,
+    familyName,
+    locale,
+    at,
+  };
+  if (!(await addPerson(work.sql, person))) throw new Raced();
+  const id = newId(at);
+  if (!(await insertIdentity(work.sql, { id, connectionId, subject, userId, sealed: sealShown(deps.box, id, said), sid: said.sid, at })))
+    throw new Raced();
+  await deps.onRegistered?.(work, { id: userId, tenantId });
+  work.record({
+    type: 'user.registered',
+    outcome: 'success',
+    target: { type: 'user', id: userId },
+    personId: userId,
+    data: { connectionId },
+  });
+  return { userId };
+}
+
+export const domainOf = (email: string): string => email.slice(email.lastIndexOf('@') + 1).toLowerCase();
+
+const Shown = Type.Object({ email: Type.Optional(Type.String()), name: Type.Optional(Type.String()) });
+
+/** What the person sees of the identity on their own page. */
+export function sealShown(box: SecretBox, id: string, { email, profile }: Pick<Said, 'email' | 'profile'>): Buffer {
+  const name = [profile.givenName, profile.familyName].filter(Boolean).join(' ');
+  return box.seal(JSON.stringify({ ...(email ? { email } : {}), ...(name ? { name } : {}) }), `identity:${id}`);
+}
+
+export function openShown(box: SecretBox, id: string, sealed: string | null): { email?: string; name?: string } {
+  if (sealed === null) return {};
+  const shown: unknown = JSON.parse(box.open(Buffer.from(sealed, 'base64'), `identity:${id}`).toString('utf8'));
+  return Value.Check(Shown, shown) ? shown : {};
+}
+
+const Link = Type.Object({
+  userId: Type.String(),
+  identity: Type.Object({
+    connectionId: Type.String(),
+    subject: Type.String(),
+    claims: Type.Record(Type.String(), Type.Unknown()),
+  }),
+});
+
+/** An identity that waits for the proof of an account; of one subject for one person. */
+export interface PendingLink {
+  userId: string;
+  identity: ExternalIdentity;
+}
+
+function sealLink(box: SecretBox, { userId, identity }: PendingLink): string {
+  const { email, emailVerified, sid, claims } = identity.claims;
+  const kept = { userId, identity: { ...identity, claims: { email, emailVerified, sid, claims: namesIn(claims) } } };
+  return box.seal(JSON.stringify(kept), 'identity-link').toString('base64');
+}
+
+export function openLink(box: SecretBox, sealed: string): PendingLink | undefined {
+  const link: unknown = JSON.parse(box.open(Buffer.from(sealed, 'base64'), 'identity-link').toString('utf8'));
+  return Value.Check(Link, link) ? link : undefined;
+}
+
+/** A provider may say a great deal; a journey keeps the names. */
+const namesIn = (claims: unknown): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries((claims ?? {}) as object).filter(
+      ([name, value]) => ['given_name', 'family_name'].includes(name) && typeof value === 'string',
+    ),
+  );
