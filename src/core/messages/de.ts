@@ -6,6 +6,17 @@ import { frame } from './de/frame.ts';
 import { login } from './de/login.ts';
 import { mails } from './de/mails.ts';
 import { organizations } from './de/organizations.ts';
+import { ownAccount } from './de/own-account.ts';
 
 /** The texts in German, in the formal address; the keys are those of the English ones. */
-export const de = { ...account, ...development, ...errors, ...factors, ...frame, ...login, ...mails, ...organizations } as const;
+export const de = {
+  ...account,
+  ...development,
+  ...errors,
+  ...factors,
+  ...frame,
+  ...login,
+  ...mails,
+  ...organizations,
+  ...ownAccount,
+} as const;

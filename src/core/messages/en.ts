@@ -6,6 +6,7 @@ import { frame } from './en/frame.ts';
 import { login } from './en/login.ts';
 import { mails } from './en/mails.ts';
 import { organizations } from './en/organizations.ts';
+import { ownAccount } from './en/own-account.ts';
 
 /**
  * Every text people read on pages and in mails, in English, by area. `{name}` is replaced by the value of that name; a text that
@@ -20,6 +21,7 @@ export const en = {
   ...login,
   ...mails,
   ...organizations,
+  ...ownAccount,
 } as const satisfies Catalogue;
 
 type PluralForms = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;

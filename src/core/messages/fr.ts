@@ -6,6 +6,7 @@ import { frame } from './fr/frame.ts';
 import { login } from './fr/login.ts';
 import { mails } from './fr/mails.ts';
 import { organizations } from './fr/organizations.ts';
+import { ownAccount } from './fr/own-account.ts';
 
 /** French wants its double punctuation on the line of the word before; texts are written with plain spaces and get no-break ones here. */
 const spaced = (text: string): string => text.replace(/ (?=[:;?!»])|(?<=«) /g, '\u00a0');
@@ -19,4 +20,14 @@ function typeset<T extends Readonly<Record<string, string | Readonly<Record<stri
 }
 
 /** The texts in French, in the formal address; the keys are those of the English ones. */
-export const fr = typeset({ ...account, ...development, ...errors, ...factors, ...frame, ...login, ...mails, ...organizations } as const);
+export const fr = typeset({
+  ...account,
+  ...development,
+  ...errors,
+  ...factors,
+  ...frame,
+  ...login,
+  ...mails,
+  ...organizations,
+  ...ownAccount,
+} as const);
