@@ -10,16 +10,31 @@ import { continueInvitation, decideOnInvitation, invitationPage } from './invita
 import { decideOnInvited, leave, leavePage } from './organizations.ts';
 import { accountOverview, nameOf } from './overview.ts';
 import { changeOwnPassword } from './password.ts';
+import {
+  addPasskey,
+  addTotp,
+  codesPage,
+  makeCodes,
+  passkeyPage,
+  remove,
+  removePage,
+  rename,
+  renamePage,
+  type SecurityDeps,
+  securityPage,
+  totpPage,
+} from './security.ts';
+import { returnPath } from './step-up.ts';
 import { showAccountPage } from './views/pages.ts';
 import { type AccountRoutesDeps, arrive, readPosted, requestFacts, seeOther, startSignIn, type Visit } from './visit.ts';
 
 export { ACCOUNT_CLIENT_ID } from './overview.ts';
 export type { AccountRoutesDeps } from './visit.ts';
 
-type Handler = (deps: AccountRoutesDeps, visit: Visit) => Promise<void>;
+type Handler = (deps: SecurityDeps, visit: Visit) => Promise<void>;
 
 /** Answers `/account` and what is below; lets other paths pass. */
-export function accountRoutes(deps: AccountRoutesDeps): Middleware {
+export function accountRoutes(deps: SecurityDeps): Middleware {
   const visited = (handle: Handler) => (ctx: Context) => visitedBy(deps, ctx, handle);
   const router = pageRouter()
     .get('/account', visited(overview))
@@ -28,6 +43,17 @@ export function accountRoutes(deps: AccountRoutesDeps): Middleware {
     .post('/account/password', visited(changePassword))
     .get('/account/sign-out', visited(signOutForm))
     .post('/account/sign-out', visited(signOut))
+    .get('/account/security', visited(securityPage))
+    .get('/account/security/totp', visited(totpPage))
+    .post('/account/security/totp', visited(addTotp))
+    .get('/account/security/passkey', visited(passkeyPage))
+    .post('/account/security/passkey', visited(addPasskey))
+    .get('/account/security/codes', visited(codesPage))
+    .post('/account/security/codes', visited(makeCodes))
+    .get('/account/security/:id/name', visited(renamePage))
+    .post('/account/security/:id/name', visited(rename))
+    .get('/account/security/:id/remove', visited(removePage))
+    .post('/account/security/:id/remove', visited(remove))
     .get('/account/organizations/:id/leave', visited(leavePage))
     .post('/account/organizations/:id/leave', visited(leave))
     .get('/account/invitations/:secret', (ctx) => invitationPage(deps, ctx))
@@ -37,14 +63,14 @@ export function accountRoutes(deps: AccountRoutesDeps): Middleware {
   return servePages(router);
 }
 
-async function visitedBy(deps: AccountRoutesDeps, ctx: Context, handle: Handler): Promise<void> {
+async function visitedBy(deps: SecurityDeps, ctx: Context, handle: Handler): Promise<void> {
   ctx.set('cache-control', 'no-store');
   const visit = await arrive(deps, ctx);
   if (!visit) return startSignIn(deps, ctx);
   // Back from the sign-in: the code is not needed, the session is there.
   if (ctx.method !== 'POST' && (ctx.query['code'] !== undefined || ctx.query['error'] !== undefined)) {
     const secret = keptInvitation(deps, ctx, requestFacts().issuer);
-    return seeOther(ctx, secret === undefined ? ctx.path : `/account/invitations/${secret}`);
+    return seeOther(ctx, secret === undefined ? (returnPath(ctx) ?? ctx.path) : `/account/invitations/${secret}`);
   }
   return handle(deps, visit);
 }

@@ -65,19 +65,20 @@ export function startSignIn(deps: Pick<AccountRoutesDeps, 'view'>, ctx: Context)
   seeOther(ctx, signInUrl());
 }
 
-/** Where a sign-in at the account application begins; `prompt` as OpenID Connect has it. */
-export function signInUrl(prompt?: 'login' | 'create'): string {
+/** Where a sign-in at the account application begins; `prompt` and `more` as OpenID Connect has them, `note` comes back in `state`. */
+export function signInUrl(prompt?: 'login' | 'create', more: Readonly<Record<string, string>> = {}, note?: string): string {
   const { issuer } = requestFacts();
   const request = new URLSearchParams({
     client_id: ACCOUNT_CLIENT_ID,
     redirect_uri: `${issuer}/account`,
     response_type: 'code',
     scope: 'openid',
-    state: randomBytes(16).toString('base64url'),
+    state: [randomBytes(16).toString('base64url'), ...(note === undefined ? [] : [note])].join('.'),
     // No token is ever asked for, so nobody keeps the verifier.
     code_challenge: randomBytes(32).toString('base64url'),
     code_challenge_method: 'S256',
     ...(prompt === undefined ? {} : { prompt }),
+    ...more,
   });
   return `/auth?${request}`;
 }

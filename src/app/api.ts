@@ -48,6 +48,8 @@ export interface ApiParts {
   roles: RoleBooks;
   tenants: TenantCache;
   keys: ApiKeyDoor;
+  /** A person's own factors. */
+  factors: readonly Route[];
   invitations: Invitations;
   /** Ids of the ways to sign in. */
   methods: readonly string[];
@@ -69,6 +71,7 @@ export function createApi({
   tenants,
   methods,
   keys,
+  factors,
   invitations,
   billing,
   box,
@@ -135,6 +138,7 @@ export function createApi({
     ...signingKeyRoutes(protocol.keyDeps),
     ...sessionRoutes({ ...sessions, ...door }),
     ...personRoutes(sessions),
+    ...factors,
     ...directRoutes(),
     ...auditRoutes({ db: reads, openPersonal }),
     ...authLogRoutes({

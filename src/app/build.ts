@@ -61,7 +61,9 @@ import { bootstrap, ensureInstallation } from './bootstrap.ts';
 import { brandedPages, createBrandedInteractions } from './branding.ts';
 import { createCallers } from './callers.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
+import { createFactors } from './factors.ts';
 import { createInvitations } from './invitations.ts';
+import { createNotices } from './notices.ts';
 import { createTenantPasswords } from './passwords.ts';
 import { clientLabel, createProtocol } from './protocol.ts';
 
@@ -126,9 +128,11 @@ export async function buildApp(config: Config, options: AppOptions) {
     const queueMail = createQueueMail({ jobs, box, mailer, count: (tenantId) => meter.count(tenantId, 'messages') });
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
     const passwords = createTenantPasswords({ db, tenants, rules: { ...config.passwordPolicy, contextWords } });
-    const methods = [...builtInMethods({ passwords }), ...more];
+    const methods = [...builtInMethods({ passwords, box }), ...more];
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
+    const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
     const engine = createEngine({
+      ...notices.hooks,
       db,
       clock,
       box,
@@ -174,6 +178,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       tenants,
       resolveTxt: options.resolveTxt,
     });
+    const factors = createFactors({ db, clock, box, audit, tenants, queueMail, mails: mailer !== undefined });
     const {
       routes,
       users,
@@ -185,6 +190,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       connections,
       invitations,
       keys: callers.keys,
+      factors: factors.routes,
       config,
       clock,
       db,
@@ -199,10 +205,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     });
     const health = createHealth({ database: async () => checkClock(await db.clockSkewMs(() => clock.now().getTime())) }, log);
     const flow = {
-      db,
-      clock,
-      box,
-      limits,
+      ...base,
       passwords,
       methods,
       queueMail,
@@ -249,6 +252,7 @@ export async function buildApp(config: Config, options: AppOptions) {
         }),
         accountRoutes({
           ...flow,
+          factors: factors.enrolments,
           leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: audit.transact, bookOf }, scope, tenantId),
           sessions,
           view,
@@ -264,6 +268,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     const firstSteps = await bootstrap({ config, rootTenantId, users, clients, findClient: protocol.clients.find });
     const handlers = {
       ...loginJobs(flow),
+      ...notices.jobs,
       [MAIL_JOB]: mailHandler({ mailer, box, clock, log }),
       [SWEEP_JOB]: sweepHandler(db, log),
       [DOMAIN_CHECK_JOB]: domainCheckHandler(invitations.domains),

@@ -135,7 +135,7 @@ export async function createHarness(more: (h: Omit<Harness, 'engine' | 'methods'
       await database.drop();
     },
   };
-  const methods = [...builtInMethods({ passwords }), ...more(base)];
+  const methods = [...builtInMethods({ passwords, box }), ...more(base)];
   return {
     ...base,
     methods,

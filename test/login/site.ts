@@ -151,6 +151,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     }),
     accountRoutes({
       ...flow,
+      factors: { db, clock, box, transact, tell: async () => {}, tenantName: async () => 'Gatehouse' },
       leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: flow.transact, bookOf }, scope, tenantId),
       sessions,
       view,

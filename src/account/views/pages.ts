@@ -84,8 +84,71 @@ export interface LeavePage extends PageBase {
   roles: readonly string[];
 }
 
+export interface FactorRow {
+  name: string;
+  createdAt: Date;
+  lastUsedAt?: Date | undefined;
+  renameUrl: string;
+  removeUrl: string;
+}
+
+/** `codes` is absent where there is nothing that they could stand in for. */
+export interface SecurityPage extends PageBase {
+  passkeys: readonly FactorRow[];
+  apps: readonly FactorRow[];
+  codes?: { left: number } | undefined;
+  backUrl: string;
+  passkeyUrl: string;
+  totpUrl: string;
+  codesUrl: string;
+}
+
+/** `code`, and `name` where the person gives one. */
+export interface TotpPage extends PageBase {
+  /** In groups of four. */
+  secret: string;
+  uri: string;
+  /** A `data:` URL. */
+  qr: string;
+  backUrl: string;
+}
+
+/** `credential`, JSON that the script puts there, and `name`. */
+export interface PasskeyPage extends PageBase {
+  /** For `navigator.credentials.create`, as JSON. */
+  options: string;
+  backUrl: string;
+}
+
+/** Asks whether to make them, and shows them once; `replaces`: there are some. */
+export interface CodesPage extends PageBase {
+  codes: readonly string[] | undefined;
+  replaces: boolean;
+  /** A first factor was just set up. */
+  first: boolean;
+  backUrl: string;
+}
+
+/** `name`. */
+export interface RenamePage extends PageBase {
+  name: string;
+  backUrl: string;
+}
+
+/** `decision=confirm` or `deny`. */
+export interface RemovePage extends PageBase {
+  name: string;
+  codesToo: boolean;
+}
+
 /** A person's own pages, by the name of their template. */
 export interface AccountPages {
+  'account-security': SecurityPage;
+  'account-totp': TotpPage;
+  'account-passkey': PasskeyPage;
+  'account-codes': CodesPage;
+  'account-rename': RenamePage;
+  'account-remove': RemovePage;
   account: AccountPage;
   'account-password': AccountPasswordPage;
   invitation: InvitationPage;

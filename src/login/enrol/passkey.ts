@@ -37,7 +37,7 @@ type Transport = (typeof TRANSPORTS)[number];
 export const knownTransports = (names: readonly string[]): Transport[] => TRANSPORTS.filter((transport) => names.includes(transport));
 
 /** A passkey or a security key (WebAuthn Level 3 section 7.1): no attestation is asked for, so any make will do. */
-export const passkeyEnrolment: Enrolment<typeof State, typeof Input> = {
+export const passkeyEnrolment: Enrolment<typeof State, typeof Input, object> = {
   id: 'passkey',
   most: 20,
   // A challenge is good for one answer.

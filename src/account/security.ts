@@ -1,0 +1,217 @@
+/** `/account/security`: what a person signs in with beside a password. Whatever changes it asks for a fresh sign-in first. */
+import type { Context } from 'koa';
+import { AppError } from '../core/errors.ts';
+import type { MessageKey, Note } from '../core/messages/catalogue.ts';
+import { removeFactor, renameFactor, replaceRecoveryCodes } from '../features/factors/commands.ts';
+import { demandOf } from '../features/factors/demand.ts';
+import type { Factor } from '../features/factors/index.ts';
+import { findFactors } from '../features/factors/store.ts';
+import { type EnrolmentDeps, type EnrolmentId, finishEnrolment, type Shown, showEnrolment, startEnrolment } from '../login/enrolment.ts';
+import { confirm } from './step-up.ts';
+import { showAccountPage } from './views/pages.ts';
+import { type AccountRoutesDeps, readPosted, seeOther, type Visit } from './visit.ts';
+
+export type SecurityDeps = AccountRoutesDeps & { factors: EnrolmentDeps };
+
+type Form = Readonly<Record<string, string>>;
+type Handler = (deps: SecurityDeps, visit: Visit) => Promise<void>;
+
+const HOME = '/account/security';
+const UNPROCESSABLE = 422;
+const LONGEST_CREDENTIAL = 131_072;
+
+export const securityPage: Handler = async (deps, { ctx, person, page }) => {
+  const factors = await findFactors(deps.db, person.id);
+  const rows = (type: Factor['type']) =>
+    factors
+      .filter((factor) => factor.type === type)
+      .map(({ id, name, createdAt, lastUsedAt }) => ({
+        name: name ?? '',
+        createdAt,
+        lastUsedAt,
+        renameUrl: `${HOME}/${id}/name`,
+        removeUrl: `${HOME}/${id}/remove`,
+      }));
+  const codes = factors.find(({ type }) => type === 'recovery-code');
+  const [passkeys, apps] = [rows('passkey'), rows('totp')];
+  showAccountPage(ctx, deps.view, 'account-security', {
+    ...page,
+    notice: noticeOf(ctx),
+    passkeys,
+    apps,
+    codes: passkeys.length + apps.length === 0 ? undefined : { left: codes?.codesLeft ?? 0 },
+    backUrl: '/account',
+    passkeyUrl: `${HOME}/passkey`,
+    totpUrl: `${HOME}/totp`,
+    codesUrl: `${HOME}/codes`,
+  });
+};
+
+const NOTICES: Readonly<Record<string, MessageKey>> = { renamed: 'security.renamed' };
+
+/** The name of what was added or removed is the person's own; what else is in the address is not shown. */
+function noticeOf({ query: { done, name } }: Context): Note | undefined {
+  if ((done === 'added' || done === 'removed') && typeof name === 'string')
+    return { key: `security.${done}`, values: { name: [...name].slice(0, 60).join('') } };
+  return typeof done === 'string' ? NOTICES[done] : undefined;
+}
+
+const doneWith = (ctx: Context, done: string, name = ''): void =>
+  seeOther(ctx, `${HOME}?${new URLSearchParams({ done, ...(name ? { name } : {}) })}`);
+
+/** Hands on whoever may change their factors now, with what they have. */
+const fresh =
+  (handle: (deps: SecurityDeps, visit: Visit, factors: readonly Factor[]) => Promise<void>): Handler =>
+  async (deps, visit) => {
+    const factors = await findFactors(deps.db, visit.person.id);
+    if (confirm(deps, visit, demandOf(factors))) await handle(deps, visit, factors);
+  };
+
+const ceremonyOf = <Id extends EnrolmentId>({ session, person }: Visit, kind: Id) => ({ kind, userId: person.id, of: session.id });
+
+/** What was begun in this session, or a new one. */
+async function begun<Id extends EnrolmentId>(deps: SecurityDeps, visit: Visit, kind: Id): Promise<Shown<Id>> {
+  const ceremony = ceremonyOf(visit, kind);
+  return (await showEnrolment(deps.factors, visit.scope, ceremony)) ?? (await startEnrolment(deps.factors, visit.scope, ceremony));
+}
+
+type Fault = { alert: Note } | { errors: Readonly<Record<string, Note>> };
+
+async function showTotp(deps: SecurityDeps, visit: Visit, fault?: Fault): Promise<void> {
+  const shown = await begun(deps, visit, 'totp');
+  const data = { ...visit.page, ...fault, ...shown, backUrl: HOME };
+  showAccountPage(visit.ctx, deps.view, 'account-totp', data, { status: fault ? UNPROCESSABLE : 200 });
+}
+
+async function showPasskey(deps: SecurityDeps, visit: Visit, fault?: Fault): Promise<void> {
+  const options = JSON.stringify(await begun(deps, visit, 'passkey'));
+  const data = { ...visit.page, ...fault, options, backUrl: HOME };
+  showAccountPage(visit.ctx, deps.view, 'account-passkey', data, { status: fault ? UNPROCESSABLE : 200 });
+}
+
+export const totpPage: Handler = fresh((deps, visit) => showTotp(deps, visit));
+export const passkeyPage: Handler = fresh((deps, visit) => showPasskey(deps, visit));
+
+export const addTotp: Handler = fresh(async (deps, visit) => {
+  const form = await readPosted(deps, visit);
+  const fault = await enrol(deps, visit, 'totp', { code: form['code'] ?? '', ...named(form) });
+  if (fault) await showTotp(deps, visit, fault);
+});
+
+export const addPasskey: Handler = fresh(async (deps, visit) => {
+  const form = await readPosted(deps, visit);
+  const fault = await enrol(deps, visit, 'passkey', { credential: parsed(form['credential'] ?? ''), ...named(form) });
+  if (fault) await showPasskey(deps, visit, fault);
+});
+
+const FAULTS: Readonly<Record<string, Note>> = {
+  'factor.limit': 'factor.limit',
+  'factor.taken': 'factor.taken',
+  'factor.last': 'factor.last',
+  'factor.missing': 'security.codes_none',
+  'enrolment.expired': 'factor.expired',
+  'input.invalid': 'passkey.failed',
+};
+
+/** What went wrong, in words; throws on what is no fault of whoever reads the page. */
+function faultOf(error: unknown): Fault {
+  const note = error instanceof AppError ? FAULTS[error.code] : undefined;
+  if (!note) throw error;
+  return { alert: note };
+}
+
+async function enrol(deps: SecurityDeps, visit: Visit, kind: EnrolmentId, input: object): Promise<Fault | undefined> {
+  const { ctx, scope, page, person } = visit;
+  try {
+    const id = await finishEnrolment(deps.factors, scope, ceremonyOf(visit, kind), input, page.locale ?? 'en');
+    if (id === undefined) return kind === 'totp' ? { errors: { code: 'totp.wrong' } } : { alert: 'passkey.failed' };
+    const factors = await findFactors(deps.db, person.id);
+    // Whoever has nothing to fall back on is led to the codes at once.
+    if (!factors.some(({ type }) => type === 'recovery-code')) seeOther(ctx, `${HOME}/codes?first`);
+    else doneWith(ctx, 'added', factors.find((factor) => factor.id === id)?.name);
+    return undefined;
+  } catch (error) {
+    return faultOf(error);
+  }
+}
+
+export const codesPage: Handler = fresh(async (deps, { ctx, page }, factors) => {
+  const codes = factors.find(({ type }) => type === 'recovery-code');
+  const first = ctx.query['first'] !== undefined;
+  showAccountPage(ctx, deps.view, 'account-codes', { ...page, codes: undefined, replaces: codes !== undefined, first, backUrl: HOME });
+});
+
+export const makeCodes: Handler = fresh(async (deps, visit) => {
+  const { ctx, scope, page, person } = visit;
+  await readPosted(deps, visit);
+  try {
+    const { codes } = await replaceRecoveryCodes(deps.factors, scope, person.id);
+    showAccountPage(ctx, deps.view, 'account-codes', { ...page, codes, replaces: false, first: false, backUrl: HOME });
+  } catch (error) {
+    const data = { ...page, ...faultOf(error), codes: undefined, replaces: false, first: false, backUrl: HOME };
+    showAccountPage(ctx, deps.view, 'account-codes', data, { status: UNPROCESSABLE });
+  }
+});
+
+/** Throws 404 where the person has no such factor. */
+function named404(ctx: Context, factors: readonly Factor[]): Factor {
+  const found = factors.find(({ id, type }) => type !== 'recovery-code' && ctx.path.split('/')[3] === id);
+  if (!found) throw new AppError('factor.not_found', 404, 'Not found');
+  return found;
+}
+
+export const renamePage: Handler = fresh(async (deps, { ctx, page }, factors) => {
+  const { name = '' } = named404(ctx, factors);
+  showAccountPage(ctx, deps.view, 'account-rename', { ...page, name, backUrl: HOME });
+});
+
+export const rename: Handler = fresh(async (deps, visit, factors) => {
+  const { ctx, scope, person, page } = visit;
+  const { id, name: before = '' } = named404(ctx, factors);
+  const { name } = named(await readPosted(deps, visit));
+  if (name === undefined) {
+    const data = { ...page, name: before, errors: { name: 'field.required' as const }, backUrl: HOME };
+    return showAccountPage(ctx, deps.view, 'account-rename', data, { status: UNPROCESSABLE });
+  }
+  await renameFactor(deps.factors, scope, { userId: person.id, id, name });
+  doneWith(ctx, 'renamed');
+});
+
+const losesCodes = (factors: readonly Factor[]): boolean =>
+  factors.some(({ type }) => type === 'recovery-code') && factors.filter(({ type }) => type !== 'recovery-code').length === 1;
+
+export const removePage: Handler = fresh(async (deps, { ctx, page }, factors) => {
+  const { name = '' } = named404(ctx, factors);
+  showAccountPage(ctx, deps.view, 'account-remove', { ...page, name, codesToo: losesCodes(factors) });
+});
+
+export const remove: Handler = fresh(async (deps, visit, factors) => {
+  const { ctx, scope, person, page } = visit;
+  const { id, name = '' } = named404(ctx, factors);
+  const form = await readPosted(deps, visit);
+  if (form['decision'] === 'deny') return seeOther(ctx, HOME);
+  try {
+    await removeFactor(deps.factors, scope, { userId: person.id, id });
+    doneWith(ctx, 'removed', name);
+  } catch (error) {
+    const data = { ...page, ...faultOf(error), name, codesToo: false };
+    showAccountPage(ctx, deps.view, 'account-remove', data, { status: UNPROCESSABLE });
+  }
+});
+
+function named(form: Form): { name?: string } {
+  const name = [...(form['name'] ?? '')]
+    .filter((letter) => !/\p{Cc}|\p{Zl}|\p{Zp}/u.test(letter))
+    .slice(0, 60)
+    .join('')
+    .trim();
+  return name ? { name } : {};
+}
+
+function parsed(text: string): unknown {
+  try {
+    return text.length > LONGEST_CREDENTIAL ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,54 @@
+/** What people sign in with beside a password, with what it runs on. */
+import type { Clock } from '../core/clock.ts';
+import type { Audit } from '../features/audit/record.ts';
+import { factorRoutes } from '../features/factors/routes.ts';
+import type { TenantCache } from '../features/tenants/index.ts';
+import { settingsOf } from '../features/tenants/settings.ts';
+import type { Route } from '../http/route.ts';
+import type { QueueMail } from '../infra/mail.ts';
+import type { Database } from '../infra/postgres.ts';
+import type { SecretBox } from '../infra/secret-box.ts';
+import { type EnrolmentDeps, finishEnrolment, startEnrolment } from '../login/enrolment.ts';
+import { tellOfFactor } from '../login/factor-mail.ts';
+
+export interface FactorParts {
+  db: Database;
+  clock: Clock;
+  box: SecretBox;
+  audit: Audit;
+  tenants: TenantCache;
+  queueMail: QueueMail;
+  /** Whether mail can be sent at all. */
+  mails: boolean;
+}
+
+export interface Factors {
+  enrolments: EnrolmentDeps;
+  routes: Route[];
+}
+
+export function createFactors({ db, clock, box, audit, tenants, queueMail, mails }: FactorParts): Factors {
+  const enrolments: EnrolmentDeps = {
+    db,
+    clock,
+    box,
+    transact: audit.transact,
+    async tell(work, scope, owner, what) {
+      if (mails) await tellOfFactor({ clock, queueMail }, scope, { ...owner, what }, work.sql);
+    },
+    async tenantName(tenantId) {
+      const facts = await tenants.find(tenantId);
+      if (!facts || facts.type === 'root') return 'Gatehouse';
+      return settingsOf(facts).branding.displayName ?? facts.name;
+    },
+  };
+  return {
+    enrolments,
+    routes: factorRoutes({
+      ...enrolments,
+      startTotp: (scope, own) => startEnrolment(enrolments, scope, { ...own, kind: 'totp' }),
+      startPasskey: (scope, own) => startEnrolment(enrolments, scope, { ...own, kind: 'passkey' }),
+      finish: (scope, own, input, locale) => finishEnrolment(enrolments, scope, own, input, locale),
+    }),
+  };
+}
