@@ -53,7 +53,7 @@ export function createPeople({ clock, db, reads, audit, passwords, sessions, rol
     roles,
     faultsOfAttributes: faultsOfUserValues,
     async checkPassword(password, about, tenantId) {
-      const fault = await passwords.judge(password, wordsOf(...about, ...(await tenantWords(db, tenantId))));
+      const fault = await passwords.judge(password, wordsOf(...about, ...(await tenantWords(db, tenantId))), { tenantId });
       return fault && message(DEFAULT_LOCALE, fault.key, fault.values);
     },
     hashPassword: passwords.hash,

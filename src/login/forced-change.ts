@@ -13,9 +13,10 @@ export async function changeForcedPassword(deps: FlowDeps, at: Position, input: 
   if (nextStep(journey, at.policy).name !== 'change_password' || journey.accountId === undefined) throw stepInvalid();
   const [person, current] = await Promise.all([findPerson(deps.db, journey.accountId), findPassword(deps.db, journey.accountId)]);
   if (!person?.active || !current) throw stepInvalid();
-  const fault = await deps.passwords.judge(input.password, await aboutPerson(deps, scope.tenantId, person));
-  if (fault) return { errors: { new_password: fault } };
   if (await deps.passwords.verify(current.hash, input.password)) return { errors: { new_password: 'password.unchanged' } };
+  const owner = { tenantId: person.homeTenantId, userId: person.id };
+  const fault = await deps.passwords.judge(input.password, await aboutPerson(deps, scope.tenantId, person), owner);
+  if (fault) return { errors: { new_password: fault } };
   const hash = await deps.passwords.hash(input.password);
   const next: Journey = { ...journey, demands: journey.demands.filter((demand) => demand !== 'change_password') };
   await deps.transact(scope, async (work) => {

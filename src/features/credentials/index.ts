@@ -1,4 +1,4 @@
 export type { ImportedPassword, NewPassword, NewPersonsPassword } from './commands.ts';
-export type { Passwords } from './passwords.ts';
-export type { PasswordFault, PasswordRules } from './policy.ts';
+export type { PasswordOwner, Passwords } from './passwords.ts';
+export type { PasswordFault, PasswordPolicy, PasswordRules } from './policy.ts';
 export type { PasswordData } from './schema.ts';

@@ -1,5 +1,6 @@
 import type { MessageKey, MessageValues } from '../../core/messages/catalogue.ts';
-import { isBreached } from './breached.ts';
+import { isBreached, wordRanks } from './breached.ts';
+import { strengthOf } from './strength.ts';
 
 /** Why a password may not be used: the key of the text that says so. */
 export interface PasswordFault {
@@ -12,7 +13,27 @@ export interface PasswordRules {
   minLength: number;
   /** Words that everybody would try here: the product's name, the installation's host. */
   contextWords: readonly string[];
+  /** The least strength, see strength.ts; 0 where nothing is said. */
+  minStrength?: number | undefined;
+  /** Whether those of published breaches are refused; they are where nothing is said. */
+  breached?: boolean | undefined;
 }
+
+/** What a tenant asks of its people's passwords, beside what the installation does. */
+export interface PasswordPolicy extends PasswordRules {
+  /** How many of a person's last passwords, the present one among them, are not taken again. */
+  history: number;
+  /** After how long a password has to be changed; null: never, as NIST SP 800-63B-4 section 3.1.1.2 recommends. */
+  maxAgeDays: number | null;
+}
+
+/** Both together: the longer, the stronger, all words. */
+export const bothRules = (one: PasswordRules, other: PasswordRules): Required<PasswordRules> => ({
+  minLength: Math.max(one.minLength, other.minLength),
+  contextWords: [...one.contextWords, ...other.contextWords],
+  minStrength: Math.max(one.minStrength ?? 0, other.minStrength ?? 0),
+  breached: (one.breached ?? true) && (other.breached ?? true),
+});
 
 export const MAX_PASSWORD_LENGTH = 1024;
 const MAX_PASSWORD_BYTES = 8192;
@@ -54,8 +75,11 @@ export async function judgePassword(rules: PasswordRules, password: string, abou
   }
   const text = normalisePassword(password);
   if ([...text].length < rules.minLength) return { key: 'password.too_short', values: { min: rules.minLength } };
-  if (await isBreached(text)) return { key: 'password.too_common' };
-  if (isMadeOf(text, [...rules.contextWords, ...about])) return { key: 'password.contains_identity' };
+  if ((rules.breached ?? true) && (await isBreached(text))) return { key: 'password.too_common' };
+  const words = [...rules.contextWords, ...about];
+  if (isMadeOf(text, words)) return { key: 'password.contains_identity' };
+  const { minStrength = 0 } = rules;
+  if (minStrength > 0 && strengthOf(text, await wordRanks(), words) < minStrength) return { key: 'password.too_weak' };
   return undefined;
 }
 

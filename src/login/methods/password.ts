@@ -6,7 +6,11 @@ import type { Account, LoginMethod, StoredCredential } from '../method.ts';
 const Input = Type.Object({ login: Type.String({ maxLength: 320 }), password: Type.String({ maxLength: 8192 }) });
 
 /** User name, e-mail address or phone number, and password. */
-export function passwordMethod({ passwords }: { passwords: Pick<Passwords, 'verify' | 'hash' | 'isOutdated'> }): LoginMethod<typeof Input> {
+export function passwordMethod({
+  passwords,
+}: {
+  passwords: Pick<Passwords, 'verify' | 'hash' | 'isOutdated' | 'isTooOld'>;
+}): LoginMethod<typeof Input> {
   return {
     id: 'password',
     factor: 'knowledge',
@@ -16,17 +20,18 @@ export function passwordMethod({ passwords }: { passwords: Pick<Passwords, 'veri
     identifier: ({ login }) => login,
     enrolled: (account) => storedPassword(account) !== undefined,
 
-    async verify({ account }, { password }) {
+    async verify({ account, now }, { password }) {
       const stored = account && storedPassword(account);
       const right = await passwords.verify(stored?.password.hash, password);
       if (!account) return { ok: false, reason: 'account.unknown' };
       if (!stored) return { ok: false, reason: 'password.not_set' };
       if (!right) return { ok: false, reason: 'password.wrong' };
       const { credential, password: data } = stored;
+      const mustChange = data.mustChange || (await passwords.isTooOld(account.homeTenantId, data.setAt, now));
       return {
         ok: true,
         userId: account.id,
-        demands: data.mustChange ? ['change_password'] : [],
+        demands: mustChange ? ['change_password'] : [],
         ...(passwords.isOutdated(data.hash)
           ? {
               update: {
