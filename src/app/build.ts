@@ -64,6 +64,7 @@ import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './d
 import { createFactors } from './factors.ts';
 import { createInvitations } from './invitations.ts';
 import { createNotices } from './notices.ts';
+import { createNotices } from './notices.ts';
 import { createTenantPasswords } from './passwords.ts';
 import { clientLabel, createProtocol } from './protocol.ts';
 
@@ -131,7 +132,9 @@ export async function buildApp(config: Config, options: AppOptions) {
     const methods = [...builtInMethods({ passwords, box }), ...more];
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
+    const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
     const engine = createEngine({
+      ...notices.hooks,
       ...notices.hooks,
       db,
       clock,
@@ -268,6 +271,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     const firstSteps = await bootstrap({ config, rootTenantId, users, clients, findClient: protocol.clients.find });
     const handlers = {
       ...loginJobs(flow),
+      ...notices.jobs,
       ...notices.jobs,
       [MAIL_JOB]: mailHandler({ mailer, box, clock, log }),
       [SWEEP_JOB]: sweepHandler(db, log),

@@ -33,6 +33,10 @@ const rules = {
   loginByAddressDaily: { points: 500, durationSeconds: 86_400, blockSeconds: 0, store: 'shared' },
   /** A soft lock: who comes from a known device is not held by it. */
   loginByAccount: { points: 10, durationSeconds: 900, blockSeconds: 900, store: 'durable' },
+  /** Its owner is told once of each time that an account is held back, and of a few a day. */
+  lockNotice: { points: 1, durationSeconds: 900, blockSeconds: 0, store: 'durable' },
+  lockMail: { points: 3, durationSeconds: 86_400, blockSeconds: 0, store: 'durable' },
+  newDeviceMail: { points: 10, durationSeconds: 86_400, blockSeconds: 0, store: 'durable' },
   registerByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   resetByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   invitationResend: { points: 5, durationSeconds: 86_400, blockSeconds: 0, store: 'durable' },

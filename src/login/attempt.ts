@@ -28,6 +28,10 @@ export interface EngineDeps {
   required?(userId: string, scope: Scope): Promise<string>;
   /** What else has to happen before this person's sign-in ends. */
   demands?(account: Account, scope: Scope): Promise<readonly Demand[]>;
+  /** An attempt was held back since there were too many wrong ones; `key` is what they were counted by, also where nobody has that name. */
+  locked?(scope: Scope, userId: string | undefined, key: string): Promise<void>;
+  /** Somebody has proven who they are on a device that they, who signed in before, have not signed in on. */
+  newDevice?(scope: Scope, userId: string, locale: string | undefined): Promise<void>;
   /** Whose an identity at another provider is: the only way from one to a person. */
   resolve?(scope: Scope, identity: ExternalIdentity): Promise<Resolution>;
   /** Called in the transaction that makes somebody's account, whose scope is the tenant it is made at. */
@@ -98,6 +102,8 @@ export interface Advanced {
   deviceToken: string;
   /** The browser is to keep it now. */
   keepDevice: boolean;
+  /** How often the person's access had been ended when this was judged. */
+  epoch?: number | undefined;
 }
 
 export type Outcome = Refusal | Advanced;

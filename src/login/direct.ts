@@ -27,7 +27,7 @@ export async function authenticateDirect(
   switch (outcome.step.name) {
     case 'done': {
       const { accountId, acr, amr, authTime } = outcome.step;
-      return { accountId, acr, amr, authTime };
+      return { accountId, acr, amr, authTime, epoch: outcome.epoch };
     }
     case 'change_password':
       return { refused: 'auth.password_change_required', status: 403 };

@@ -92,5 +92,5 @@ export async function welcome(
     if (error instanceof Lost) return { refused: STEP_INVALID, reason: 'step.replayed' };
     throw error;
   }
-  return { journey: { ...next, version: next.version + 1 }, step: then, deviceToken, keepDevice };
+  return { journey: { ...next, version: next.version + 1 }, step: then, deviceToken, keepDevice, epoch: 0 };
 }

@@ -12,6 +12,8 @@ const data: Mails = {
   'password-reset': { cause, issuer, code: '483920', minutes: 1, url: resetUrl },
   'sign-in-code': { cause, issuer, code: '483920', minutes: 10, url: `${issuer}/login/one/link?code=483920` },
   'password-changed': { cause, issuer, resetUrl },
+  'new-device': { cause, issuer, accountUrl: `${issuer}/account` },
+  'account-locked': { cause, issuer, resetUrl },
   'account-exists': { cause, issuer, resetUrl, signInUrl: `${issuer}/account` },
   'factor-changed': { cause, issuer, what: 'code_used', left: 2, accountUrl: `${issuer}/account/security` },
   invitation: { issuer, tenant: 'Acme', inviter: 'Ada Lovelace', url: `${issuer}/account/invitations/secret`, until: NOW },

@@ -9,6 +9,8 @@ export const AUTH_EVENT_TYPES = [
   'code.refused',
   'login.succeeded',
   'login.refused',
+  'account.locked',
+  'device.new',
   'client.authentication_failed',
   'password.set',
   'password.refused',

@@ -53,6 +53,9 @@ export interface Mails {
   /** `url` is the link that carries the code, where one was asked for. */
   'sign-in-code': CodeMail & { url?: string | undefined };
   'password-changed': MailBase & { resetUrl: string };
+  /** Of a sign-in where the person never signed in before. */
+  'new-device': MailBase & { accountUrl: string };
+  'account-locked': MailBase & { resetUrl: string };
   'account-exists': MailBase & { signInUrl: string; resetUrl: string };
   invitation: InvitationMail;
   'factor-changed': FactorMail;
@@ -124,6 +127,24 @@ const COMPOSE: { readonly [Name in keyof Mails]: (t: Translate, data: Mails[Name
     links: [{ lead: t('mail.changed.not_you'), href: resetUrl, text: t('mail.changed.link'), main: true }],
     cause: happened,
     notYou: '',
+    footer,
+  }),
+  'new-device': (t, { accountUrl }, { brand, happened, footer }) => ({
+    subject: t('mail.device.subject', { brand }),
+    heading: t('mail.device.heading'),
+    lead: t('mail.device.lead'),
+    links: [{ lead: t('mail.device.not_you'), href: accountUrl, text: t('mail.device.link'), main: true }],
+    cause: happened,
+    notYou: '',
+    footer,
+  }),
+  'account-locked': (t, { resetUrl }, { brand, happened, footer }) => ({
+    subject: t('mail.locked.subject', { brand }),
+    heading: t('mail.locked.heading'),
+    lead: t('mail.locked.lead'),
+    links: [{ lead: t('mail.locked.reset_lead'), href: resetUrl, text: t('mail.locked.reset'), main: true }],
+    cause: happened,
+    notYou: t('mail.locked.not_you'),
     footer,
   }),
   'account-exists': (t, { signInUrl, resetUrl }, { brand, happened, footer }) => ({

@@ -33,6 +33,19 @@ export const mails = {
   'mail.changed.lead': 'Das Passwort Ihres Kontos wurde geändert, und andere Geräte wurden abgemeldet.',
   'mail.changed.not_you': 'Falls Sie das nicht waren, holen Sie sich Ihr Konto jetzt zurück:',
   'mail.changed.link': 'Passwort zurücksetzen',
+  'mail.device.subject': 'Neue Anmeldung bei Ihrem Konto bei {brand}',
+  'mail.device.heading': 'Neue Anmeldung bei Ihrem Konto',
+  'mail.device.lead':
+    'Jemand hat sich auf einem Gerät bei Ihrem Konto angemeldet, das dafür noch nicht benutzt wurde. Falls Sie das waren, müssen Sie nichts tun.',
+  'mail.device.not_you': 'Falls Sie das nicht waren, beenden Sie diese Sitzung und ändern Sie jetzt Ihr Passwort:',
+  'mail.device.link': 'Konto prüfen',
+  'mail.locked.subject': 'Die Anmeldung bei Ihrem Konto bei {brand} ist angehalten',
+  'mail.locked.heading': 'Zu viele falsche Versuche',
+  'mail.locked.lead':
+    'Jemand hat zu oft versucht, sich mit einem falschen Passwort oder Code bei Ihrem Konto anzumelden. Neue Geräte müssen eine Viertelstunde warten; Geräte, auf denen Sie schon angemeldet waren, nicht.',
+  'mail.locked.reset_lead': 'Passwort vergessen? Wählen Sie ein neues:',
+  'mail.locked.reset': 'Passwort zurücksetzen',
+  'mail.locked.not_you': 'Falls Sie das nicht waren, ist Ihr Konto sicher: Niemand ist hineingekommen. Geben Sie keinen Code weiter.',
   'mail.exists.subject': 'Sie haben schon ein Konto bei {brand}',
   'mail.exists.heading': 'Sie haben schon ein Konto',
   'mail.exists.lead':

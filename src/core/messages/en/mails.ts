@@ -32,6 +32,19 @@ export const mails = {
   'mail.changed.lead': 'The password of your account was changed, and other devices were signed out.',
   'mail.changed.not_you': 'If that was not you, take your account back now:',
   'mail.changed.link': 'Reset the password',
+  'mail.device.subject': 'New sign-in to your {brand} account',
+  'mail.device.heading': 'New sign-in to your account',
+  'mail.device.lead':
+    'Somebody signed in to your account on a device that was not used for it before. If that was you, there is nothing to do.',
+  'mail.device.not_you': 'If that was not you, end that session and change your password now:',
+  'mail.device.link': 'Check your account',
+  'mail.locked.subject': 'Sign-in to your {brand} account is on hold',
+  'mail.locked.heading': 'Too many wrong attempts',
+  'mail.locked.lead':
+    'Somebody tried to sign in to your account too often with the wrong password or code. New devices have to wait a quarter of an hour; devices that you signed in on before do not.',
+  'mail.locked.reset_lead': 'Forgot the password? Choose a new one:',
+  'mail.locked.reset': 'Reset the password',
+  'mail.locked.not_you': 'If that was not you, your account is safe: nobody got in. Do not pass on any code.',
   'mail.exists.subject': 'You already have a {brand} account',
   'mail.exists.heading': 'You already have an account',
   'mail.exists.lead':

@@ -33,6 +33,19 @@ export const mails = {
   'mail.changed.lead': 'Le mot de passe de votre compte a été modifié, et les autres appareils ont été déconnectés.',
   'mail.changed.not_you': 'Si ce n’était pas vous, reprenez votre compte maintenant :',
   'mail.changed.link': 'Réinitialiser le mot de passe',
+  'mail.device.subject': 'Nouvelle connexion à votre compte {brand}',
+  'mail.device.heading': 'Nouvelle connexion à votre compte',
+  'mail.device.lead':
+    'Quelqu’un s’est connecté à votre compte sur un appareil qui n’avait pas encore servi à cela. Si c’était vous, il n’y a rien à faire.',
+  'mail.device.not_you': 'Si ce n’était pas vous, mettez fin à cette session et changez votre mot de passe maintenant :',
+  'mail.device.link': 'Vérifier le compte',
+  'mail.locked.subject': 'La connexion à votre compte {brand} est suspendue',
+  'mail.locked.heading': 'Trop de tentatives erronées',
+  'mail.locked.lead':
+    'Quelqu’un a tenté trop souvent de se connecter à votre compte avec un mot de passe ou un code erroné. Les nouveaux appareils doivent attendre un quart d’heure ; ceux sur lesquels vous étiez déjà connecté, non.',
+  'mail.locked.reset_lead': 'Mot de passe oublié ? Choisissez-en un nouveau :',
+  'mail.locked.reset': 'Réinitialiser le mot de passe',
+  'mail.locked.not_you': 'Si ce n’était pas vous, votre compte est en sécurité : personne n’est entré. Ne transmettez aucun code.',
   'mail.exists.subject': 'Vous avez déjà un compte {brand}',
   'mail.exists.heading': 'Vous avez déjà un compte',
   'mail.exists.lead':
