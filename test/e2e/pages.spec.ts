@@ -8,15 +8,24 @@ import { text } from 'node:stream/consumers';
 import Koa from 'koa';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { ACCOUNT_VIEWS } from '#src/account/views/pages.ts';
+import { LOCALES } from '#src/core/messages/catalogue.ts';
 import { assets } from '#src/http/assets.ts';
 import { createView, renderPage } from '#src/http/view.ts';
 import { LOGIN_VIEWS } from '#src/login/views/pages.ts';
 import { launchChromium } from '#test/support/chromium.ts';
 import { HOSTILE, NOW, samplePages } from '#test/support/pages.ts';
+import { pngOf } from '#test/support/pictures.ts';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const view = createView({ clock: { now: () => NOW }, folders: [LOGIN_VIEWS, ACCOUNT_VIEWS] });
 const names = Object.keys(samplePages());
+
+const NAME_OF = `(one) => one.id || one.getAttribute('href') || one.name + '=' + one.value || one.textContent`;
+/** Everything that can be used on a page, top to bottom; of a group of radio buttons the one that is checked, else the first. */
+const REACHABLE = `[...document.querySelectorAll('a[href], button:not(:disabled), input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
+  .filter((one) => one.checkVisibility() && (one.type !== 'radio' || one === (document.querySelector('[name="' + one.name + '"]:checked') ?? document.querySelector('[name="' + one.name + '"]'))))
+  .map(${NAME_OF})`;
+const FOCUSED = `(() => { const one = document.activeElement; const shown = one.type === 'radio' ? one.closest('.choice') : one; return [(${NAME_OF})(one), getComputedStyle(shown).outlineStyle]; })()`;
 
 interface Finding {
   id: string;
@@ -41,7 +50,13 @@ describe('pages in Chromium', function () {
         await new Promise((resolve) => setTimeout(resolve, 300));
       }
       const sample = samplePages(ctx.query['who'] === 'hostile' ? HOSTILE : undefined)[ctx.path.slice(1)];
-      if (sample) renderPage(ctx, view, sample.name, sample.data);
+      const { lang: locale, color } = ctx.query as Record<string, string | undefined>;
+      const brand = color === undefined ? undefined : { name: 'Analytical Engines', color: `#${color}`, logoUri: '/logo.png' };
+      if (sample) renderPage(ctx, view, sample.name, { ...sample.data, locale, brand });
+      if (ctx.path === '/logo.png') {
+        ctx.type = 'image/png';
+        ctx.body = pngOf(320, 80);
+      }
     });
     server = createServer(app.callback()).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -67,19 +82,63 @@ describe('pages in Chromium', function () {
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`${colorScheme}: axe finds nothing on any page, and nothing overflows a narrow screen`, async () => {
       await open('login', { colorScheme, bypassCSP: true, viewport: { width: 360, height: 740 } }, async (page) => {
-        for (const name of names) {
-          await page.goto(`${base}/${name}`);
-          assert.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), `${name} overflows`);
-          await page.addScriptTag({ content: axe });
-          const found = (await page.evaluate('axe.run().then((result) => result.violations)')) as Finding[];
-          assert.deepEqual(
-            found.map(({ id, nodes }) => `${name}: ${id} ${nodes[0]?.html}`),
-            [],
-          );
-        }
+        for (const name of names) await examine(page, name);
+      });
+    });
+
+    it(`${colorScheme}: axe finds nothing in a tenant’s colours, be they bright, pale, dark or grey`, async () => {
+      await open('login', { colorScheme, bypassCSP: true, viewport: { width: 360, height: 740 } }, async (page) => {
+        for (const color of ['ffd600', 'ffffff', '0a0a23', '767676'])
+          for (const name of ['login-methods', 'login-refused', 'consent', 'tenant', 'account', 'limited'])
+            await examine(page, name, `?color=${color}`);
       });
     });
   }
+
+  for (const locale of LOCALES)
+    it(`${locale}: every page is in that language, and its words fit a narrow screen`, async () => {
+      await open('login', { viewport: { width: 360, height: 740 } }, async (page) => {
+        for (const name of names) {
+          await page.goto(`${base}/${name}?lang=${locale}`);
+          assert.equal(await page.evaluate('document.documentElement.lang'), locale);
+          assert.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), `${name} overflows`);
+          const cut = await page.evaluate(
+            `[...document.querySelectorAll('button, .button')].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.outerHTML)`,
+          );
+          assert.deepEqual(cut, [], `${name} cuts words off`);
+        }
+      });
+    });
+
+  async function examine(page: Page, name: string, query = ''): Promise<void> {
+    await page.goto(`${base}/${name}${query}`);
+    assert.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), `${name} overflows`);
+    await page.addScriptTag({ content: axe });
+    const found = (await page.evaluate('axe.run().then((result) => result.violations)')) as Finding[];
+    assert.deepEqual(
+      found.map(({ id, nodes }) => `${name}${query}: ${id} ${nodes[0]?.html}`),
+      [],
+    );
+  }
+
+  it('are used by keyboard alone: Tab reaches everything in its order, and what has the focus is seen', async () => {
+    await open('login', { viewport: { width: 1280, height: 900 } }, async (page) => {
+      for (const name of names) {
+        await page.goto(`${base}/${name}`);
+        const expected = (await page.evaluate(REACHABLE)) as string[];
+        // The way round begins at the first link, which leads past the frame.
+        await page.evaluate(`document.querySelector('.skip').focus()`);
+        const reached = ['#main'];
+        for (let presses = 1; presses < expected.length; presses += 1) {
+          await page.keyboard.press('Tab');
+          const [what, ring] = (await page.evaluate(FOCUSED)) as [string, string];
+          reached.push(what);
+          assert.notEqual(ring, 'none', `${name}: ${what} has the focus and does not show it`);
+        }
+        assert.deepEqual(reached, expected, name);
+      }
+    });
+  });
 
   it('keep their own policy, and run nothing a stranger wrote', async () => {
     await open('login', {}, async (page) => {

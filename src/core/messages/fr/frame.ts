@@ -10,7 +10,7 @@ export const frame = {
   'frame.back': 'Retour',
   'frame.back_to': 'Retour à {client}',
   'frame.or': 'ou',
-  'frame.not_you': 'Ce n’est pas vous ?',
+  'frame.not_you': 'Pas vous ?',
   'frame.optional': 'facultatif',
   'frame.request_id': 'Référence',
   'frame.start_again': 'Recommencer',
