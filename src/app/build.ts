@@ -64,9 +64,9 @@ import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './d
 import { createFactors } from './factors.ts';
 import { createInvitations } from './invitations.ts';
 import { createNotices } from './notices.ts';
-import { createNotices } from './notices.ts';
 import { createTenantPasswords } from './passwords.ts';
 import { clientLabel, createProtocol } from './protocol.ts';
+import { sessionLimitJobs } from './session-limit.ts';
 
 export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, WaitOptions {
   log: Logger;
@@ -132,14 +132,10 @@ export async function buildApp(config: Config, options: AppOptions) {
     const methods = [...builtInMethods({ passwords, box }), ...more];
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
-    const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
+    const base = { db, clock, box, limits };
     const engine = createEngine({
       ...notices.hooks,
-      ...notices.hooks,
-      db,
-      clock,
-      box,
-      limits,
+      ...base,
       audit: audit.audit,
       transact: audit.transact,
       codes,
@@ -272,7 +268,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     const handlers = {
       ...loginJobs(flow),
       ...notices.jobs,
-      ...notices.jobs,
+      ...sessionLimitJobs({ ...sessions, tenants }),
       [MAIL_JOB]: mailHandler({ mailer, box, clock, log }),
       [SWEEP_JOB]: sweepHandler(db, log),
       [DOMAIN_CHECK_JOB]: domainCheckHandler(invitations.domains),
