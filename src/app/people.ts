@@ -25,6 +25,7 @@ import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import { deleteJourneysOf } from '../login/journey-store.ts';
 import { tenantWords } from '../login/people-store.ts';
+import { sessionLimitJobs } from './session-limit.ts';
 
 export interface PeopleParts {
   clock: Clock;
@@ -77,5 +78,10 @@ export function createPeople({ clock, db, reads, audit, passwords, sessions, rol
     },
   };
   const routes: Route[] = [...userRoutes(users), ...importRoutes(imports), ...meRoutes(users)];
-  return { users, routes, handlers: { [IMPORT_JOB]: importHandler(imports), [IMPORT_TEND_JOB]: importTendHandler(imports) } };
+  const handlers = {
+    [IMPORT_JOB]: importHandler(imports),
+    [IMPORT_TEND_JOB]: importTendHandler(imports),
+    ...sessionLimitJobs({ ...sessions, db, tenants }),
+  };
+  return { users, routes, handlers };
 }

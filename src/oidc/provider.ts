@@ -11,6 +11,7 @@ import { type ConfigurationDeps, configure } from './configuration.ts';
 import { useFormPages } from './form-page.ts';
 import { type JwtTokenDeps, useJwtAccessTokens } from './introspection.ts';
 import { type OutageDeps, useOutage } from './outage.ts';
+import { limitSessions } from './session-limit.ts';
 import { storageKey } from './storage-key.ts';
 import { rememberOnce } from './store.ts';
 import { carryTenants } from './tenant-choice.ts';
@@ -87,6 +88,7 @@ export function createProvider(deps: ProviderDeps, settings: IssuerSettings): Pr
     useIdTokenClaims(provider, deps);
     provider.ReplayDetection.unique = (iss: string, jti: string, exp: number) =>
       rememberOnce(deps.db, storageKey(issuer, 'ReplayDetection', `${iss}\n${jti}`), exp);
+    limitSessions(provider, deps);
     handSessionsOver(provider);
     queueLogouts(provider);
     nameServedPath(provider);

@@ -25,6 +25,8 @@ export interface SessionCommandDeps extends Keyring {
 export interface EndOptions {
   /** Ends what was given with consented `offline_access` too. */
   offlineToo?: boolean | undefined;
+  /** A code for the audit log. */
+  reason?: string | undefined;
 }
 
 /**
@@ -41,7 +43,14 @@ export async function endSessions(
   return deps.transact(scope, async ({ sql, record }) => {
     const ended = await endIn(deps, sql, userId, ids, options);
     for (const { id } of ended)
-      record({ type: 'session.ended', outcome: 'success', target: { type: 'session', id }, personId: userId, data: { userId } });
+      record({
+        type: 'session.ended',
+        outcome: 'success',
+        target: { type: 'session', id },
+        personId: userId,
+        data: { userId },
+        ...(options.reason === undefined ? {} : { reason: options.reason }),
+      });
     return ended.length;
   });
 }
