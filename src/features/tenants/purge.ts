@@ -65,7 +65,7 @@ async function purgeTenant(deps: PurgeDeps, tenantId: string, batch: number, peo
   }
 }
 
-/** Who belongs elsewhere is at home there from now on; who does not is forgotten. */
+/** Who belongs elsewhere is at home in the root tenant from now on; who does not is forgotten. */
 async function leave(deps: PurgeDeps, work: Work, tenantId: string, userId: string, next: string | null): Promise<void> {
   const target = { type: 'user', id: userId };
   if (next !== null) {

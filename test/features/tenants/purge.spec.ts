@@ -89,7 +89,7 @@ describe('the purge of deleted tenants', () => {
     assert.equal(await happened('user.deleted'), 7);
   });
 
-  it('gives who belongs elsewhere a home there, the oldest active one, with all that is theirs', async () => {
+  it('gives who belongs to another active tenant a home in the root tenant, and no other tenant power over them, with all that is theirs', async () => {
     const [moving, staying, lost] = [await person(doomed), await person(api.tenants[0]), await person(doomed)];
     const suspended = newId();
     await query(`insert into tenants (id, slug, name, type, status) values ($1, $2, 'S', 'team', 'suspended')`, [
@@ -107,7 +107,7 @@ describe('the purge of deleted tenants', () => {
     await giveRole(api.owner, doomed, staying, 'member');
     await purge();
     await isGone();
-    assert.deepEqual([await homeOf(moving), await homeOf(staying), await homeOf(lost)], [api.tenants[1], api.tenants[0], undefined]);
+    assert.deepEqual([await homeOf(moving), await homeOf(staying), await homeOf(lost)], [api.rootTenantId, api.tenants[0], undefined]);
     assert.equal((await query('select 1 from credentials where user_id = $1', [moving])).length, 1);
     assert.deepEqual(ended, [lost]);
     assert.deepEqual([await happened('user.moved'), await happened('user.deleted')], [1, 1]);
