@@ -25,6 +25,7 @@ export type Judged = { outcome: Outcome; event?: AuditEvent };
 
 const DEVICE_TOKEN = /^[\w-]{43}$/;
 export const JOURNEY_SECONDS = 300;
+const AFTER_PROOFS: ReadonlySet<string> = new Set(['terms', 'verify_email', 'enter_code', 'change_password']);
 const TRUST_SECONDS = 30 * 86_400;
 
 /** What is known once the account is found and the step is one that may be taken. */
@@ -67,7 +68,10 @@ export async function judge(deps: JudgeDeps, scope: Scope, attempt: Attempt, isS
   const held = counted === undefined ? undefined : deps.box.mac('login-account', counted);
   const key = held !== undefined && facts.knownDevice && taken.deviceHash ? `${held}.${taken.deviceHash}` : held;
   const byAccount = key === undefined ? undefined : await count(() => limits.consume(RULES.loginByAccount, key));
-  if (byAccount) return refuse(byAccount, 'limit.account', about);
+  if (byAccount) {
+    if (held !== undefined) await deps.locked?.(scope, facts.account?.id, held);
+    return refuse(byAccount, 'limit.account', about);
+  }
   const tries = triesOf(taken);
   const byTries = tries && (await count(() => limits.consume(RULES.codeTryByAccount, tries)));
   if (byTries) return refuse(byTries, 'limit.code', about);
@@ -190,6 +194,7 @@ async function compareCode(taken: Taken): Promise<Compared | undefined> {
 
 interface Found {
   account: Account;
+  knownDevice: boolean;
   trustedDevice: boolean;
   amr?: readonly string[] | undefined;
   double?: boolean | undefined;
@@ -199,7 +204,7 @@ interface Found {
 async function accountOf({ deps, scope, facts, deviceHash, now }: Taken, verdict: Verdict): Promise<Found | { reason: string }> {
   if (!verdict.ok) return { reason: verdict.reason };
   if (!('identity' in verdict))
-    return facts.account ? { account: facts.account, trustedDevice: facts.trustedDevice } : { reason: 'account.unknown' };
+    return facts.account ? { account: facts.account, knownDevice: facts.knownDevice, trustedDevice: facts.trustedDevice } : { reason: 'account.unknown' };
   const whose = (await deps.resolve?.(scope, verdict.identity)) ?? { refused: 'identity.unlinked' };
   if ('refused' in whose) return { reason: whose.refused };
   const known = await findAccount(deps.db, whose.userId, { deviceHash, now });
@@ -216,14 +221,16 @@ function reasonAgainst({ userId }: Attempt, verdict: Verdict, account: Account):
 
 /** The proof, what it consumes and its audit event, in one statement; undefined where any of it was used or changed meanwhile. */
 async function write(taken: Taken, verdict: Verdict, found: Found, code: Compared | undefined): Promise<Outcome | undefined> {
-  const { deps, scope, attempt, policy, now, facts } = taken;
+  const { deps, scope, attempt, policy, now } = taken;
   const { account } = found;
   const next = await advanced(taken, verdict, found, code?.target);
   const then = nextStep(next, policy);
   const isOver = then.name === 'done';
   const trusts = attempt.trustDevice === true && !taken.isFirst;
-  const keepDevice = attempt.door === 'browser' && (isOver || trusts);
-  const fresh = (facts.knownDevice || !isOver) && taken.deviceHash && attempt.deviceToken ? attempt.deviceToken : newSecret();
+  // What may be left to do proves nothing more.
+  const isProven = isOver || AFTER_PROOFS.has(then.name);
+  const keepDevice = attempt.door === 'browser' && (isProven || trusts);
+  const fresh = (found.knownDevice || !isProven) && taken.deviceHash && attempt.deviceToken ? attempt.deviceToken : newSecret();
   const judged = verdict.ok && 'userId' in verdict ? verdict : undefined;
   const wrote = await advance(deps.db, {
     userId: account.id,
@@ -246,7 +253,10 @@ async function write(taken: Taken, verdict: Verdict, found: Found, code: Compare
     provenEmail: code?.target?.channel === 'email' ? recipientOf(code.target) : undefined,
     audit: await deps.audit.rows(scope, [succeededEvent(attempt, account.id, then)]),
   });
-  return wrote ? { journey: { ...next, version: next.version + 1 }, step: then, deviceToken: fresh, keepDevice } : undefined;
+  if (!wrote) return undefined;
+  if (isProven && attempt.door === 'browser' && !found.knownDevice && account.signedInBefore)
+    await deps.newDevice?.(scope, account.id, attempt.locale);
+  return { journey: { ...next, version: next.version + 1 }, step: then, deviceToken: fresh, keepDevice, epoch: account.accessEpoch };
 }
 
 async function advanced(taken: Taken, verdict: Verdict, found: Found, proven: CodeTarget | undefined): Promise<Journey> {

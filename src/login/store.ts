@@ -122,9 +122,9 @@ export async function findAccount(
   db: Database,
   id: string,
   { deviceHash, now }: { deviceHash?: string | undefined; now: Date },
-): Promise<{ account: Account; trustedDevice: boolean } | undefined> {
+): Promise<{ account: Account; knownDevice: boolean; trustedDevice: boolean } | undefined> {
   const [row] = await db.query<{ account: StoredAccount }>(FIND_ACCOUNT, [id, deviceHash ?? null, now]);
-  return row && { account: accountOf(row.account), trustedDevice: row.account.trusted };
+  return row && { account: accountOf(row.account), knownDevice: row.account.known, trustedDevice: row.account.trusted };
 }
 
 export interface Advance {
