@@ -55,7 +55,6 @@ export async function startApp(config: Config, options: AppOptions) {
     closers.push(() => app.jobs.stop());
     closers.push(() => server.close());
     await server.listen(config.host, config.port);
-    if (config.smsUrl) log.warn('SMS_URL is set, and this version sends no texts');
     return { close: app.close, banner: bannerOf(config, app, metricsUrl), db: app.db, rootTenantId: app.rootTenantId };
   } catch (error) {
     await app.close();

@@ -9,7 +9,6 @@ import { currentRequest } from '../core/scope.ts';
 import { createDemo } from '../demo/demo.ts';
 import { createAudit } from '../features/audit/record.ts';
 import { images } from '../features/branding/serve.ts';
-import { createConnectionCache } from '../features/connections/cache.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { DOMAIN_CHECK_JOB, domainCheckHandler } from '../features/domains/commands.ts';
 import type { ResolveTxt } from '../features/domains/index.ts';
@@ -37,8 +36,6 @@ import { createIdempotencyKeys } from '../infra/idempotency.ts';
 import { createJobs } from '../infra/jobs.ts';
 import { addressKey, createLimits, RULES } from '../infra/limits.ts';
 import type { Logger } from '../infra/log.ts';
-import { createQueueMail, createSmtpMailer, MAIL_JOB, mailHandler } from '../infra/mail.ts';
-import { createMailbox } from '../infra/mailbox.ts';
 import { createMetrics } from '../infra/metrics.ts';
 import { createOutboundFetch } from '../infra/outbound-http.ts';
 import { createSecretBox } from '../infra/secret-box.ts';
@@ -49,30 +46,35 @@ import { authenticateDirect } from '../login/direct.ts';
 import { createEngine } from '../login/engine.ts';
 import type { LoginMethod } from '../login/method.ts';
 import { builtInMethods } from '../login/methods/index.ts';
-import { loginRoutes } from '../login/routes.ts';
 import { loginJobs } from '../login/send-code.ts';
 import { LOGIN_VIEWS } from '../login/views/pages.ts';
+import { createAccounts } from '../oidc/accounts.ts';
 import { serveDirectPaths } from '../oidc/direct-routes.ts';
 import { browserSession } from '../oidc/sessions.ts';
 import { storageKey } from '../oidc/storage-key.ts';
 import { createApi } from './api.ts';
+import { createAssurance } from './assurance.ts';
 import { billed } from './billing.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
 import { brandedPages, createBrandedInteractions } from './branding.ts';
 import { createCallers } from './callers.ts';
+import { createChallenges } from './challenges.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
 import { createFactors } from './factors.ts';
+import { createFederation, signInPages } from './federation.ts';
 import { createInvitations } from './invitations.ts';
+import { createMessages } from './messages.ts';
 import { createNotices } from './notices.ts';
 import { createTenantPasswords } from './passwords.ts';
 import { clientLabel, createProtocol } from './protocol.ts';
-import { sessionLimitJobs } from './session-limit.ts';
 
 export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, WaitOptions {
   log: Logger;
   clock?: Clock;
   /** Who looks TXT records up; the machine's resolver where nothing is said. */
   resolveTxt?: ResolveTxt;
+  /** What reaches other identity providers, in place of the guarded one. */
+  upstreamFetch?: typeof globalThis.fetch;
   /** Ways to sign in beside the built-in ones. */
   methods?: readonly LoginMethod[];
 }
@@ -107,7 +109,6 @@ export async function buildApp(config: Config, options: AppOptions) {
     closers.push(() => feed.stop());
     const roles = createRoleBooks({ db, feed });
     const tenants = createTenantCache({ db, feed });
-    const connections = createConnectionCache({ db, box, feed });
     const meter = createMeter({ db, clock, tenants, log: warn });
     closers.push(() => meter.close());
     const plain = createAudit({ db, box, clock, jobs, log });
@@ -124,15 +125,20 @@ export async function buildApp(config: Config, options: AppOptions) {
         ),
     );
 
-    const mailbox = !config.smtpUrl && config.loopback && !config.production ? createMailbox({ db, box, clock }) : undefined;
-    const mailer = config.smtpUrl ? createSmtpMailer(config.smtpUrl, config.mailFrom) : mailbox;
-    const queueMail = createQueueMail({ jobs, box, mailer, count: (tenantId) => meter.count(tenantId, 'messages') });
+    const meterMessage = (tenantId: string): void => meter.count(tenantId, 'messages');
+    const messages = createMessages({ config, clock, log, db, box, jobs, fetch, count: meterMessage });
+    const { mailbox, mailer, queueMail, queueText } = messages;
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
     const passwords = createTenantPasswords({ db, tenants, rules: { ...config.passwordPolicy, contextWords } });
-    const methods = [...builtInMethods({ passwords, box }), ...more];
+    const federation = createFederation({ db, clock, box, feed, limits, audit, tenants, fetch: options.upstreamFetch ?? fetch });
+    const built = builtInMethods({ passwords, box, mail: mailer !== undefined, texts: queueText !== undefined });
+    const methods = [...built, federation.method, ...more];
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
     const base = { db, clock, box, limits };
+    const accounts = createAccounts({ db, roles });
+    const findClient = (clientId: string) => protocol.clients.find(clientId);
+    const assurance = createAssurance({ db, clock, tenants, roles, accounts, methods, findClient });
     const engine = createEngine({
       ...notices.hooks,
       ...base,
@@ -140,6 +146,8 @@ export async function buildApp(config: Config, options: AppOptions) {
       transact: audit.transact,
       codes,
       methods,
+      required: assurance.requiredAt,
+      resolve: federation.resolve,
       count: (_name, labels) => metrics.login(labels['outcome'] === 'success' ? 'success' : 'failure', labels['method'] ?? 'other'),
     });
 
@@ -159,6 +167,8 @@ export async function buildApp(config: Config, options: AppOptions) {
       roles,
       tenants,
       meter,
+      accounts,
+      assurance,
       issuers: () => issuers,
       authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
     });
@@ -186,7 +196,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     } = createApi({
       billing,
       box,
-      connections,
+      connections: federation.connections,
       invitations,
       keys: callers.keys,
       factors: factors.routes,
@@ -208,6 +218,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       passwords,
       methods,
       queueMail,
+      queueText,
       audit: audit.audit,
       transact: audit.transact,
       codes,
@@ -239,12 +250,15 @@ export async function buildApp(config: Config, options: AppOptions) {
         }),
         openApiDocument(buildOpenApi(published, { issuer: config.issuer })),
         apiReference(),
-        loginRoutes({
+        ...signInPages({
           ...flow,
+          social: federation.door,
+          connectionOf: federation.connections.find,
           engine,
           interactions,
           view,
           csrf,
+          challenges: createChallenges({ box, clock, limits, tenants }),
           mail: mailer !== undefined,
           invited: (ctx, client) => invitedAt({ db, box, clock }, ctx, currentRequest.getStore()?.issuer ?? config.issuer, client),
           resourceNames: (identifier) => protocol.resources.find(identifier),
@@ -268,8 +282,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     const handlers = {
       ...loginJobs(flow),
       ...notices.jobs,
-      ...sessionLimitJobs({ ...sessions, tenants }),
-      [MAIL_JOB]: mailHandler({ mailer, box, clock, log }),
+      ...messages.handlers,
       [SWEEP_JOB]: sweepHandler(db, log),
       [DOMAIN_CHECK_JOB]: domainCheckHandler(invitations.domains),
       [TEND_JOB]: protocol.tend,

@@ -10,7 +10,6 @@ import type { RoleBooks } from '../features/roles/index.ts';
 import { ensureSecrets, type SigningKeyDeps, tendKeys } from '../features/signing-keys/commands.ts';
 import { addressAllowed } from '../features/tenants/address-rules.ts';
 import type { Issuer, TenantCache } from '../features/tenants/index.ts';
-import { settingsOf } from '../features/tenants/settings.ts';
 import type { PageBase } from '../http/pages.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
@@ -19,7 +18,8 @@ import type { Logger } from '../infra/log.ts';
 import type { Metrics } from '../infra/metrics.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
-import { createAccounts } from '../oidc/accounts.ts';
+import type { Accounts } from '../oidc/accounts.ts';
+import type { Assurance } from '../oidc/assurance.ts';
 import { createClientCache } from '../oidc/clients.ts';
 import type { ClientSummary, ProtocolPages } from '../oidc/configuration.ts';
 import { DIRECT_LOGIN, type DirectLoginDeps, registerDirectLogin } from '../oidc/direct-login.ts';
@@ -27,7 +27,6 @@ import { useDirectPaths } from '../oidc/direct-routes.ts';
 import { createFailureLimits, useFailureLimits } from '../oidc/failure-limits.ts';
 import { COOKIE_SECRET, createKeys, NONCE_SECRET } from '../oidc/keys.ts';
 import { createLogout } from '../oidc/logout.ts';
-import { ACR, type Assurance } from '../oidc/policy.ts';
 import { createProvider } from '../oidc/provider.ts';
 import { createProviderPool } from '../oidc/provider-pool.ts';
 import { cachePublicDocuments } from '../oidc/public-documents.ts';
@@ -55,12 +54,14 @@ export interface ProtocolParts {
   issuers(): readonly Issuer[];
   /** Counts who was active in a tenant. */
   meter?: TenantChoiceDeps['meter'];
+  accounts: Accounts;
+  assurance: Assurance;
   /** The engine's direct door. */
   authenticate: DirectLoginDeps['authenticate'];
 }
 
 export async function createProtocol(parts: ProtocolParts) {
-  const { config, clock, log, db, box, feed, metrics, fetch, rootTenantId } = parts;
+  const { config, clock, log, db, box, feed, metrics, fetch, rootTenantId, accounts, assurance } = parts;
   const { audit, transact } = parts.audit;
   const { lifetimes } = config;
   const keyDeps: SigningKeyDeps = {
@@ -83,19 +84,10 @@ export async function createProtocol(parts: ProtocolParts) {
   const keys = await createKeys({ db, box, feed, cookieKeys: config.cookieKeys, log: warn });
   const clients = createClientCache({ db, feed });
   const resources = createResourceCache({ db, feed });
-  const accounts = createAccounts({ db, roles: parts.roles });
   const tokens = createTokenState({ db, keys, clock });
   const count = countInto(metrics);
   const logout = createLogout({ clients, keys, clock, fetch, count });
   const failures = createFailureLimits(parts.limits);
-  const assurance: Assurance = {
-    async required(_userId, _client, tenantId) {
-      const tenant = tenantId === undefined ? undefined : await parts.tenants.find(tenantId);
-      return tenant && settingsOf(tenant).secondFactor === 'required' ? ACR[1] : ACR[0];
-    },
-    // One factor is all that there is yet.
-    reachable: async () => ACR[0],
-  };
   const choice: TenantChoiceDeps = {
     clock,
     rootTenantId,

@@ -47,8 +47,8 @@ export type Resolution =
       /** The other provider asked for two factors, and the connection trusts what it says of that. */
       double?: boolean;
     }
-  /** Why not, for the audit log. */
-  | { refused: string };
+  /** Why not, for the audit log; `link` waits for the proof of the account that has the same address. */
+  | { refused: string; link?: string };
 
 export type DoorName = 'browser' | 'direct';
 
@@ -115,6 +115,8 @@ export interface Engine {
   methodFor(offered: readonly string[], form: Readonly<Record<string, unknown>>): string | undefined;
   /** Whether the method is to begin before it can be tried with this form: it sends a code, or asks something. */
   begins(methodId: string, form: Readonly<Record<string, unknown>>): boolean;
+  /** By which channel the method sends codes; undefined where it sends none. */
+  sends(methodId: string): 'email' | 'sms' | undefined;
   /**
    * Judges one attempt by one method: the only caller of `verify`. Writes exactly one audit event for it, `login.succeeded` or
    * `login.refused`, that no rollback takes away. Throws 503 where the database or the hash queue cannot serve; no proof is recorded then.
@@ -145,7 +147,9 @@ export interface Resumed {
 export const aboutOf = (account: Pick<Account, 'id'> | undefined): Partial<AuditEvent> =>
   account ? { target: { type: 'user', id: account.id }, personId: account.id } : {};
 
-export const refusedEvent = ({ methodId, door }: Visit, reason: string, more: Partial<AuditEvent>): AuditEvent => ({
+type Told = Pick<Visit, 'methodId' | 'door'>;
+
+export const refusedEvent = ({ methodId, door }: Told, reason: string, more: Partial<AuditEvent>): AuditEvent => ({
   ...more,
   type: 'login.refused',
   outcome: 'failure',
@@ -153,7 +157,7 @@ export const refusedEvent = ({ methodId, door }: Visit, reason: string, more: Pa
   data: { method: methodId.slice(0, 64), door },
 });
 
-export const succeededEvent = ({ methodId, door }: Visit, userId: string, then: Step): AuditEvent => ({
+export const succeededEvent = ({ methodId, door }: Told, userId: string, then: Step): AuditEvent => ({
   ...aboutOf({ id: userId }),
   type: 'login.succeeded',
   outcome: 'success',

@@ -9,15 +9,17 @@ import { aboutOf, type BeginRequest, type Begun, type Resumed } from './attempt.
 import { keepBegun, recipientOf } from './begun.ts';
 import { stepInvalid } from './flow.ts';
 import { readLogin } from './identifiers.ts';
-import { freshState, type Journey, type Proof } from './journey.ts';
+import { begunAgain, freshState, type Journey, type Proof } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
-import { JOURNEY_SECONDS, type JudgeDeps, pick } from './judge.ts';
+import { pick } from './judge.ts';
 import { type LoginMethod, secondFactorsOf } from './method.ts';
 import { nextStep, ONE_FACTOR, rank } from './next-step.ts';
 import { mayRegister, policyOf } from './policy.ts';
+import { JOURNEY_SECONDS } from './proof.ts';
 import { limited, type Refusal, STEP_INVALID } from './refusal.ts';
 import { codeJob } from './send-code.ts';
 import { type AttemptFacts, findAccount, findAttempt } from './store.ts';
+import type { JudgeDeps } from './taken.ts';
 
 const CHALLENGE_SECONDS = 300;
 const LONGEST_LOGIN = 320;
@@ -34,8 +36,8 @@ export async function begin(deps: JudgeDeps, scope: Scope, request: BeginRequest
   const facts = await findAttempt(db, { journeyId: request.journeyId, claimed: claimed?.keys, tenantId: scope.tenantId, now });
   const settings = request.invited ? { ...facts.settings, verifiedEmail: true } : facts.settings;
   const isFirst = facts.journey.proofs.length === 0;
-  const { id, version, begun } = facts.journey;
-  const from: Journey = method.first && isFirst ? { id, version, ...freshState(), ...(begun ? { begun } : {}) } : facts.journey;
+  const { id, begun } = facts.journey;
+  const from: Journey = method.first && isFirst ? { ...begunAgain(facts.journey), ...(begun ? { begun } : {}) } : facts.journey;
   const step = nextStep(from, policyOf(deps.offered, settings, request.requiredAcr, deps.enrollable));
   if (step.name !== 'prove' || !step.methods.includes(method.id)) return STEP_INVALID;
 
@@ -166,7 +168,7 @@ export async function resume(deps: JudgeDeps, scope: Scope, from: Resumed): Prom
 }
 
 // One factor was a first step, so that `otp` was a mailed code; a mailed link and another provider leave nothing, and count as the mailbox.
-const MEANS: Readonly<Record<string, string>> = { sms: 'phone', hwk: 'passkey', swk: 'passkey', otp: 'email' };
+const MEANS: Readonly<Record<string, string>> = { sms: 'phone', hwk: 'passkey', swk: 'passkey', otp: 'mailbox' };
 
 function proofsOf({ amr, acr }: Resumed, at: number): Proof[] {
   const told = amr.find((value) => value === 'pwd' || MEANS[value] !== undefined);
@@ -174,6 +176,6 @@ function proofsOf({ amr, acr }: Resumed, at: number): Proof[] {
   const first: Proof =
     told === 'pwd'
       ? { methodId: 'password', factor: 'knowledge', amr: shown, at }
-      : { methodId: 'session', factor: 'possession', means: MEANS[told ?? 'otp'] ?? 'email', amr: shown, at };
+      : { methodId: 'session', factor: 'possession', means: MEANS[told ?? 'otp'] ?? 'mailbox', amr: shown, at };
   return [rank(acr ?? '') > rank(ONE_FACTOR) ? { ...first, double: true } : first];
 }

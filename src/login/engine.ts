@@ -2,9 +2,10 @@ import type { Scope } from '../core/scope.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
 import type { Engine, EngineDeps } from './attempt.ts';
 import { begin, resume } from './begin.ts';
-import { type JudgeDeps, judge } from './judge.ts';
+import { judge } from './judge.ts';
 import { offeredMethod } from './policy.ts';
 import { limited } from './refusal.ts';
+import type { JudgeDeps } from './taken.ts';
 
 export type { Attempt, BeginRequest, Begun, Engine, EngineDeps, Outcome, Resolution } from './attempt.ts';
 
@@ -31,6 +32,7 @@ export function createEngine(given: EngineDeps): Engine {
       const method = byId.get(methodId);
       return method !== undefined && !required(methodId).every((name) => form[name] !== undefined && form[name] !== '');
     },
+    sends: (methodId) => byId.get(methodId)?.channel,
     async attempt(scope, attempt) {
       const { outcome, event } = await judge(deps, scope, attempt);
       if (event)

@@ -29,13 +29,14 @@ export async function deleteJourney(db: Database, id: string): Promise<void> {
 }
 
 /**
- * How often the access of the journey's person was ended so far; undefined where the journey is gone. Whoever ends access deletes journeys in the
+ * How often the access of the journey's person was ended so far, and what waits to be linked; undefined where the journey is gone. Whoever ends access deletes journeys in the
  * same transaction, so a journey that is there was not touched by any of these ends, and the session that follows from it is written only while
  * there was no further one.
  */
-export async function epochOf(db: Database, id: string): Promise<number | undefined> {
-  const text = 'select u.access_epoch from journeys j join users u on u.id = j.user_id where j.id = $1';
-  return (await db.query<{ access_epoch: number }>({ name: 'login-journey-epoch', text }, [id]))[0]?.access_epoch;
+export async function standingOf(db: Database, id: string): Promise<{ epoch: number; link: string | undefined } | undefined> {
+  const text = `select u.access_epoch as epoch, j.state ->> 'link' as link from journeys j join users u on u.id = j.user_id where j.id = $1`;
+  const [row] = await db.query<{ epoch: number; link: string | null }>({ name: 'login-journey-epoch', text }, [id]);
+  return row && { epoch: row.epoch, link: row.link ?? undefined };
 }
 
 /**

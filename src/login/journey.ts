@@ -36,6 +36,8 @@ const State = Type.Object({
   required: Type.Optional(Type.String()),
   /** A code is on its way, and what it is for. */
   pending: Type.Optional(Type.Union([Type.Literal('register'), Type.Literal('reset'), Type.Literal('verify')])),
+  /** An identity at another provider that is linked to its account once that is proven, sealed. */
+  link: Type.Optional(Type.String()),
   /** What a registration or reset has to remember, sealed, base64. */
   sealed: Type.Optional(Type.String()),
 });
@@ -55,6 +57,14 @@ const check = TypeCompiler.Compile(State);
 export const parseState = (state: unknown): JourneyState | undefined => (check.Check(state) ? state : undefined);
 
 export const freshState = (): JourneyState => ({ proofs: [], demands: [], secondFactors: [] });
+
+/** The beginning, where somebody begins again; what waits for the proof of an account goes on waiting. */
+export const begunAgain = ({ id, version, link }: Journey): Journey => ({
+  id,
+  version,
+  ...freshState(),
+  ...(link === undefined ? {} : { link }),
+});
 
 export const freshJourney = (id: string): Journey => ({ id, version: 0, ...freshState() });
 

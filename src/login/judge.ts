@@ -1,50 +1,26 @@
 /** One attempt: from what was typed to what is written. */
 import { Value } from '@sinclair/typebox/value';
 import type { AuditEvent } from '../core/audit-event.ts';
-import { addSeconds, epochSeconds } from '../core/clock.ts';
-import { newSecret, sha256 } from '../core/ids.ts';
+import { sha256 } from '../core/ids.ts';
 import type { Scope } from '../core/scope.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
-import { type Attempt, aboutOf, type EngineDeps, type Outcome, refusedEvent, succeededEvent } from './attempt.ts';
-import { type Kept, openBegun, recipientOf } from './begun.ts';
+import { type Attempt, aboutOf, type Outcome, refusedEvent } from './attempt.ts';
+import { type Kept, openBegun } from './begun.ts';
+import { compareCode, countedOf, triesOf } from './compare.ts';
 import { readLogin } from './identifiers.ts';
-import { freshState, type Journey, type Proof } from './journey.ts';
-import { type Account, type CodeTarget, type LoginMethod, secondFactorsOf, type Verdict } from './method.ts';
+import { begunAgain } from './journey.ts';
+import type { Account, LoginMethod, Verdict } from './method.ts';
 import { welcome } from './newcomers.ts';
-import { type LoginPolicy, nextStep, ONE_FACTOR, rank, TRUSTED_DEVICE } from './next-step.ts';
-import { policyOf, type TenantLoginSettings } from './policy.ts';
+import { nextStep } from './next-step.ts';
+import { policyOf } from './policy.ts';
+import { proofOf, write } from './proof.ts';
 import { INVALID_CREDENTIALS, limited, type Refusal, STEP_INVALID } from './refusal.ts';
-import { type AttemptFacts, advance, findAccount, findAttempt, findJourney } from './store.ts';
-
-export interface JudgeDeps extends EngineDeps {
-  byId: ReadonlyMap<string, LoginMethod>;
-  offered: LoginPolicy['methods'];
-}
+import { findAccount, findAttempt, findJourney } from './store.ts';
+import type { Found, JudgeDeps, Taken } from './taken.ts';
 
 export type Judged = { outcome: Outcome; event?: AuditEvent };
 
 const DEVICE_TOKEN = /^[\w-]{43}$/;
-export const JOURNEY_SECONDS = 300;
-const AFTER_PROOFS: ReadonlySet<string> = new Set(['terms', 'verify_email', 'enter_code', 'change_password']);
-const TRUST_SECONDS = 30 * 86_400;
-
-/** What is known once the account is found and the step is one that may be taken. */
-interface Taken {
-  deps: JudgeDeps;
-  scope: Scope;
-  attempt: Attempt;
-  method: LoginMethod;
-  input: Record<string, unknown>;
-  facts: AttemptFacts;
-  settings: TenantLoginSettings;
-  policy: LoginPolicy;
-  from: Journey;
-  isFirst: boolean;
-  kept: Kept | undefined;
-  claimed: ReturnType<typeof readLogin> | undefined;
-  deviceHash: string | undefined;
-  now: Date;
-}
 
 export async function judge(deps: JudgeDeps, scope: Scope, attempt: Attempt, isSecondLook = false): Promise<Judged> {
   const { limits } = deps;
@@ -104,6 +80,8 @@ export async function judge(deps: JudgeDeps, scope: Scope, attempt: Attempt, isS
 
   const found = await accountOf(taken, verdict);
   const reason = 'reason' in found ? found.reason : reasonAgainst(attempt, verdict, found.account);
+  if ('reason' in found && found.link !== undefined)
+    return refuse({ refused: 'auth.link_required', status: 409, link: found.link }, found.reason, about);
   if (reason !== undefined || 'reason' in found) return refuse(INVALID_CREDENTIALS, reason ?? '', about);
   const written = await write(taken, verdict, found, code);
   if (!written && !isSecondLook && verdict.ok && 'userId' in verdict && verdict.update?.again) return judge(deps, scope, attempt, true);
@@ -135,7 +113,7 @@ async function take(deps: JudgeDeps, scope: Scope, attempt: Attempt, method: Log
   const policy = policyOf(deps.offered, settings, attempt.requiredAcr, deps.enrollable);
   // Whoever gives up a registration or a reset and signs in after all begins again; a proof is never given up this way.
   const isFirst = facts.journey.proofs.length === 0;
-  const from = method.first && isFirst ? { id: facts.journey.id, version: facts.journey.version, ...freshState() } : facts.journey;
+  const from = method.first && isFirst ? begunAgain(facts.journey) : facts.journey;
   const step = nextStep(from, policy);
   if (step.name !== 'prove' || !step.methods.includes(method.id))
     return { refused: STEP_INVALID, reason: 'step.invalid', account: facts.account };
@@ -151,62 +129,18 @@ async function keptBy({ db, box }: JudgeDeps, scope: Scope, attempt: Attempt, me
   return openBegun(box, journey, method.id, now);
 }
 
-function countedOf({ claimed, method, input, facts, isFirst }: Taken): string | undefined {
-  if (!isFirst) return facts.account && `id:${facts.account.id}`;
-  if (claimed) return claimed.counted;
-  const lookup = method.lookup?.(input);
-  return lookup && `${lookup.type}:${lookup.lookup}`;
-}
-
-const targetOf = ({ method, input, facts, kept }: Taken): CodeTarget | undefined =>
-  method.codeTo ? (kept ? kept.target : method.codeTo(input, facts.account)) : undefined;
-
-/** Five tries of what can be guessed: over all second factors of an account, and over all codes to one recipient. */
-function triesOf(taken: Taken): string | undefined {
-  const { deps, method, facts, isFirst, claimed } = taken;
-  if (!isFirst) return facts.account && `second-factor.${facts.account.id}`;
-  if (!method.codeTo) return undefined;
-  const target = targetOf(taken);
-  return `sign-in.${deps.box.mac('code-recipient', target ? recipientOf(target) : `nobody ${claimed?.counted ?? ''}`)}`;
-}
-
-interface Compared {
-  says: 'right' | 'wrong' | 'none';
-  id: string | undefined;
-  target: CodeTarget | undefined;
-}
-
-/** Whether the code that was typed is the one that was sent; for somebody who got none it looks as hard. */
-async function compareCode(taken: Taken): Promise<Compared | undefined> {
-  const { deps, method, attempt, input, isFirst, claimed } = taken;
-  if (!method.codeTo) return undefined;
-  const target = targetOf(taken);
-  const binding = {
-    purpose: isFirst ? 'sign-in' : 'second-factor',
-    journeyId: attempt.codeJourneyId ?? attempt.journeyId,
-    recipient: target ? recipientOf(target) : `nobody ${claimed?.counted ?? ''}`,
-  } as const;
-  const { code } = input;
-  const found = await deps.codes.find(deps.db, binding, typeof code === 'string' ? code.trim() : '');
-  if (!found || !target) return { says: 'none', id: undefined, target };
-  return found.isRight ? { says: 'right', id: found.id, target } : { says: 'wrong', id: undefined, target };
-}
-
-interface Found {
-  account: Account;
-  knownDevice: boolean;
-  trustedDevice: boolean;
-  amr?: readonly string[] | undefined;
-  double?: boolean | undefined;
-}
-
 /** Who it is: as the method says, or as the one function says that knows whose identities elsewhere are. */
-async function accountOf({ deps, scope, facts, deviceHash, now }: Taken, verdict: Verdict): Promise<Found | { reason: string }> {
+async function accountOf(
+  { deps, scope, facts, deviceHash, now }: Taken,
+  verdict: Verdict,
+): Promise<Found | { reason: string; link?: string | undefined }> {
   if (!verdict.ok) return { reason: verdict.reason };
   if (!('identity' in verdict))
-    return facts.account ? { account: facts.account, knownDevice: facts.knownDevice, trustedDevice: facts.trustedDevice } : { reason: 'account.unknown' };
+    return facts.account
+      ? { account: facts.account, knownDevice: facts.knownDevice, trustedDevice: facts.trustedDevice }
+      : { reason: 'account.unknown' };
   const whose = (await deps.resolve?.(scope, verdict.identity)) ?? { refused: 'identity.unlinked' };
-  if ('refused' in whose) return { reason: whose.refused };
+  if ('refused' in whose) return { reason: whose.refused, link: whose.link };
   const known = await findAccount(deps.db, whose.userId, { deviceHash, now });
   return known ? { ...known, amr: whose.amr, double: whose.double } : { reason: 'account.unknown' };
 }
@@ -217,88 +151,6 @@ function reasonAgainst({ userId }: Attempt, verdict: Verdict, account: Account):
   if ('userId' in verdict && verdict.userId !== account.id) return 'account.unknown';
   if (userId !== undefined && userId !== account.id) return 'account.other';
   return account.active ? undefined : 'account.disabled';
-}
-
-/** The proof, what it consumes and its audit event, in one statement; undefined where any of it was used or changed meanwhile. */
-async function write(taken: Taken, verdict: Verdict, found: Found, code: Compared | undefined): Promise<Outcome | undefined> {
-  const { deps, scope, attempt, policy, now } = taken;
-  const { account } = found;
-  const next = await advanced(taken, verdict, found, code?.target);
-  const then = nextStep(next, policy);
-  const isOver = then.name === 'done';
-  const trusts = attempt.trustDevice === true && !taken.isFirst;
-  // What may be left to do proves nothing more.
-  const isProven = isOver || AFTER_PROOFS.has(then.name);
-  const keepDevice = attempt.door === 'browser' && (isProven || trusts);
-  const fresh = (found.knownDevice || !isProven) && taken.deviceHash && attempt.deviceToken ? attempt.deviceToken : newSecret();
-  const judged = verdict.ok && 'userId' in verdict ? verdict : undefined;
-  const wrote = await advance(deps.db, {
-    userId: account.id,
-    at: now,
-    journey:
-      isOver && attempt.door === 'direct' && next.version === 0
-        ? undefined
-        : {
-            kind: attempt.door,
-            clientId: scope.clientId,
-            next,
-            expiresAt: attempt.expiresAt ?? addSeconds(now, deps.journeySeconds ?? JOURNEY_SECONDS),
-          },
-    update: judged?.update,
-    judged: judged?.judged,
-    signedIn: isOver,
-    deviceHash: keepDevice ? sha256(fresh) : undefined,
-    trustedUntil: trusts ? addSeconds(now, TRUST_SECONDS) : undefined,
-    codeId: code?.id,
-    provenEmail: code?.target?.channel === 'email' ? recipientOf(code.target) : undefined,
-    audit: await deps.audit.rows(scope, [succeededEvent(attempt, account.id, then)]),
-  });
-  if (!wrote) return undefined;
-  if (isProven && attempt.door === 'browser' && !found.knownDevice && account.signedInBefore)
-    await deps.newDevice?.(scope, account.id, attempt.locale);
-  return { journey: { ...next, version: next.version + 1 }, step: then, deviceToken: fresh, keepDevice, epoch: account.accessEpoch };
-}
-
-async function advanced(taken: Taken, verdict: Verdict, found: Found, proven: CodeTarget | undefined): Promise<Journey> {
-  const { deps, scope, attempt, from, method, settings, now, isFirst } = taken;
-  const { account, amr, double } = found;
-  const isProven = proven?.channel === 'email' && account.email !== undefined && recipientOf(proven) === account.email.toLowerCase();
-  const [required, more] = isFirst
-    ? await Promise.all([deps.required?.(account.id, scope), deps.demands?.(account, scope)])
-    : [from.required, undefined];
-  const demands = new Set([...from.demands, ...(verdict.ok && 'userId' in verdict ? (verdict.demands ?? []) : []), ...(more ?? [])]);
-  if (account.email && !account.emailVerified && !isProven) demands.add('verify_email');
-  if (isProven) demands.delete('verify_email');
-  const { begun: _begun, chosen: _chosen, ...rest } = from;
-  const proofs = [...from.proofs, proofOf(method, verdict, now, { amr, double })];
-  const mayStandIn = isFirst && found.trustedDevice && attempt.distrustDevice !== true;
-  if (mayStandIn) proofs.push({ methodId: TRUSTED_DEVICE, factor: 'possession', amr: [], at: epochSeconds(now) });
-  return {
-    ...rest,
-    accountId: account.id,
-    proofs,
-    demands: [...demands],
-    ...secondFactorsOf(deps.methods, account, settings.methods),
-    ...(required === undefined || rank(required) <= rank(ONE_FACTOR) ? {} : { required }),
-  };
-}
-
-function proofOf(
-  method: LoginMethod,
-  verdict: Verdict,
-  now: Date,
-  { amr, double }: { amr?: readonly string[] | undefined; double?: boolean | undefined } = {},
-): Proof {
-  const said = verdict.ok && 'userId' in verdict ? verdict : undefined;
-  return {
-    methodId: method.id,
-    factor: method.factor,
-    amr: [...new Set([...method.amr, ...(said?.amr ?? []), ...(amr ?? [])])],
-    at: epochSeconds(now),
-    ...(method.means === undefined ? {} : { means: method.means }),
-    ...(said?.acr === 'phr' ? { strong: true } : {}),
-    ...(double ? { double: true } : {}),
-  };
 }
 
 /** Only the fields that the method names: the rest of a form is none of its business. */

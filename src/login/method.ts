@@ -132,6 +132,10 @@ export interface LoginMethod<Input extends TObject = TObject> {
   first: boolean;
   /** Whether it can be asked beside another proof; `!first` where nothing is said. */
   second?: boolean;
+  /** By which channel its codes go; with `codeTo`. */
+  channel?: CodeTarget['channel'];
+  /** Offered as a first step only where the tenant's settings name it. */
+  onlyNamed?: boolean;
   /** Whether it can reach `phr`, i.e. its verdict may say so. */
   strong?: boolean;
   /** What is had, where two methods have the same: two mails to one mailbox are one factor. The method's id where nothing is said. */

@@ -16,6 +16,7 @@ export interface OfferedMethod {
   first: boolean;
   means?: string | undefined;
   strong?: boolean | undefined;
+  onlyNamed?: boolean | undefined;
 }
 
 /** What the tenant, the application and the request ask of a sign-in. */

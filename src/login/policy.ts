@@ -29,14 +29,15 @@ export function loginSettingsOf(settings: unknown): TenantLoginSettings {
 export const mayRegister = ({ signUp }: Pick<TenantLoginSettings, 'signUp'>, invited = false): boolean =>
   signUp === 'open' || (signUp === 'invitation' && invited);
 
-type OfferedMethod = Pick<LoginMethod, 'id' | 'factor' | 'first' | 'means' | 'strong'>;
+type OfferedMethod = Pick<LoginMethod, 'id' | 'factor' | 'first' | 'means' | 'strong' | 'onlyNamed'>;
 
-export const offeredMethod = ({ id, factor, first, means, strong }: OfferedMethod): LoginPolicy['methods'][number] => ({
+export const offeredMethod = ({ id, factor, first, means, strong, onlyNamed }: OfferedMethod): LoginPolicy['methods'][number] => ({
   id,
   factor,
   first,
   ...(means === undefined ? {} : { means }),
   ...(strong === undefined ? {} : { strong }),
+  ...(onlyNamed === undefined ? {} : { onlyNamed }),
 });
 
 /**
@@ -51,7 +52,7 @@ export function policyOf(
 ): LoginPolicy {
   const { methods: offered } = settings;
   return {
-    methods: offered ? methods.map((method) => (offered.includes(method.id) ? method : { ...method, first: false })) : methods,
+    methods: methods.map((method) => ((offered ? offered.includes(method.id) : !method.onlyNamed) ? method : { ...method, first: false })),
     verifiedEmail: settings.verifiedEmail,
     requiredAcr,
     ...(settings.secondFactor !== 'off' && enrol.length > 0 ? { enrol } : {}),

@@ -5,6 +5,8 @@ export interface Refusal {
   refused: string;
   status: number;
   retryAfterSeconds?: number | undefined;
+  /** With `auth.link_required`: the identity that waits for the proof of an account, sealed. */
+  link?: string | undefined;
 }
 
 export const INVALID_CREDENTIALS: Refusal = { refused: 'auth.invalid_credentials', status: 401 };

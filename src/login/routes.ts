@@ -6,13 +6,15 @@ import { isForeign } from '../http/csrf.ts';
 import { readForm } from '../http/read-body.ts';
 import { mailNotConfigured } from '../infra/mail.ts';
 import type { Interaction } from '../oidc/interaction.ts';
+import { askAgain, challengeOf } from './challenged.ts';
 import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
 import { checkForm, type Position, type Progress, stepInvalid } from './flow.ts';
 import { changeForcedPassword } from './forced-change.ts';
 import { freshState } from './journey.ts';
-import { deleteJourney, epochOf } from './journey-store.ts';
+import { deleteJourney, standingOf } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
+import { asksForMore, beginProof, chosenFor, chosenOf, showLink, showProof, stepUp, wantsToBegin } from './prove.ts';
 import type { Refusal } from './refusal.ts';
 import { finishRegistration, resendRegistrationCode, startRegistration } from './registration.ts';
 import { finishReset, resendResetCode, startReset } from './reset.ts';
@@ -28,14 +30,15 @@ import {
   showTenants,
 } from './screens.ts';
 import { codeRecipient } from './sealed-data.ts';
+import { goesAsAsked, leavesFor } from './social/pages.ts';
 import { finishVerification, startVerification } from './verification.ts';
-import { arrive, entry, type LoginRoutesDeps, loadInteraction, type Visit } from './visit.ts';
+import { arrive, entry, type LoginRoutesDeps, linkedCode, loadInteraction, type Visit } from './visit.ts';
 
 export type { LoginRoutesDeps } from './visit.ts';
 
 type Form = Readonly<Record<string, string>>;
 
-const PATH = /^\/login\/([\w-]{1,64})(?:\/(register|reset|restart))?$/;
+const PATH = /^\/login\/([\w-]{1,64})(?:\/(register|reset|restart|link))?$/;
 
 /** Answers everything below `/login/`; lets other paths pass. */
 export function loginRoutes(deps: LoginRoutesDeps): Middleware {
@@ -48,11 +51,14 @@ export function loginRoutes(deps: LoginRoutesDeps): Middleware {
     }
     const interaction = await loadInteraction(deps, ctx, uid);
     if (!interaction) return;
+    const passes = await challengeOf(deps, ctx, interaction, page);
     try {
       if (ctx.method !== 'POST') return await show(deps, await arrive(deps, ctx, interaction), page);
       const form = await readPosted(deps, ctx, interaction);
+      if (!(await passes(form))) return await askAgain(deps, await arrive(deps, ctx, interaction), page, form);
+      if (page === undefined && (await leavesFor(deps, ctx, interaction, form))) return;
       // The engine reads for itself where the journey stands: the most frequent step is not to read it twice.
-      if (page === undefined && form['login'] !== undefined && form['decision'] !== 'deny')
+      if (page === undefined && form['login'] !== undefined && form['decision'] !== 'deny' && !wantsToBegin(deps, form))
         return await attempt(deps, entry(deps, ctx, interaction, undefined, await deps.invited?.(ctx, interaction.client)), form);
       return await answer(deps, await arrive(deps, ctx, interaction), page, form);
     } catch (error) {
@@ -80,7 +86,7 @@ async function show(deps: LoginRoutesDeps, visit: Visit, page: string | undefine
     seeOther(ctx, `/login/${interaction.uid}?page=sign-in`);
     return;
   }
-  if (page !== undefined) {
+  if (page === 'register' || page === 'reset') {
     checkMail(deps);
     if (page === 'reset') showResetRequest(visit);
     else if (!at.settings.registration) showRefusal(visit, { refused: 'registration.closed', status: 403 });
@@ -88,6 +94,12 @@ async function show(deps: LoginRoutesDeps, visit: Visit, page: string | undefine
     return;
   }
   const begins = step.name === 'prove' && step.first;
+  const linked = page === undefined ? undefined : linkedCode(ctx);
+  if (page === 'link') {
+    if (linked === undefined || !begins) throw stepInvalid();
+    showLink(visit, linked);
+    return;
+  }
   if (ctx.query['page'] === 'sign-in' && at.journey.proofs.length === 0) {
     showSignIn(visit);
     return;
@@ -96,8 +108,9 @@ async function show(deps: LoginRoutesDeps, visit: Visit, page: string | undefine
   else if (begins && isPrompt(visit, 'consent')) await showConsent(await withSession(deps, visit), deps.resourceNames);
   else if (begins && isPrompt(visit, 'select_account') && interaction.session) showSelectAccount(await withSession(deps, visit));
   else if (begins && isPrompt(visit, 'tenant')) showTenants(await withSession(deps, visit));
-  else if (begins && isPrompt(visit, 'step_up')) await finish(deps, visit, { name: 'unreachable', requiredAcr: at.policy.requiredAcr });
-  else await proceed(deps, visit);
+  else if (begins && isPrompt(visit, 'step_up'))
+    await proceed(deps, (await stepUp(deps, visit)) ?? { ...visit, step: { name: 'unreachable', requiredAcr: at.policy.requiredAcr } });
+  else if (!begins || !(await goesAsAsked(deps, visit))) await proceed(deps, visit);
 }
 
 /** Shows the step that the journey is at, or ends it where there is none left. */
@@ -109,6 +122,10 @@ async function proceed(deps: LoginRoutesDeps, visit: Visit, again: Again = {}): 
     // Nobody asked for this code yet: it is sent as soon as its page is looked at.
     return goOn(visit, await startVerification(deps, at), () => proceed(deps, visit));
   }
+  if (step.name === 'prove') {
+    showProof(deps, visit, step, again);
+    return;
+  }
   const person = at.journey.accountId === undefined ? undefined : await findPerson(deps.db, at.journey.accountId);
   const recipient = codeRecipient(deps.box, at.journey);
   showStep({ ...visit, person, recipient }, step, again);
@@ -118,8 +135,9 @@ async function finish(deps: LoginRoutesDeps, { ctx, at }: Visit, step: Step): Pr
   const { req, res } = ctx;
   if (step.name === 'done') {
     const { accountId, acr, amr, authTime } = step;
-    const epoch = await epochOf(deps.db, at.journey.id);
-    const over = epoch === undefined ? undefined : { accountId, acr, amr: [...amr], authTime, epoch };
+    const stands = await standingOf(deps.db, at.journey.id);
+    if (stands?.link !== undefined) await deps.social?.complete(at.scope, stands.link, accountId);
+    const over = stands === undefined ? undefined : { accountId, acr, amr: [...amr], authTime, epoch: stands.epoch };
     seeOther(ctx, await (over ? deps.interactions.finishLogin(req, res, over) : deps.interactions.refuse(req, res, 'access_denied')));
     return;
   }
@@ -153,7 +171,12 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
     seeOther(ctx, await deps.interactions.refuse(req, res, 'access_denied'));
     return;
   }
-  if (step.name === 'prove' && !step.first) return attempt(deps, visit, form);
+  if (step.name === 'prove') {
+    const chosen = chosenOf(visit, step);
+    if (wantsToBegin(deps, form)) return beginProof(deps, visit, form, form['method'] ?? '');
+    if (form['decision'] === 'resend' && chosen !== undefined) return beginProof(deps, visit, form, chosen);
+    if (!step.first || (chosen !== undefined && form['code'] !== undefined)) return attempt(deps, visit, form);
+  }
   const begins = step.name === 'prove' && step.first;
   if (begins && isPrompt(visit, 'consent')) {
     if (form['decision'] !== 'allow') throw stepInvalid();
@@ -196,25 +219,37 @@ async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise
   const outcome = await deps.engine.attempt(at.scope, {
     door: 'browser',
     journeyId: at.journey.id,
-    methodId: form['method'] ?? deps.engine.methodFor(offered, form) ?? offered[0] ?? '',
+    methodId:
+      form['method'] ??
+      (form['login'] === undefined && step.name === 'prove' ? chosenFor(deps, visit, step, form) : undefined) ??
+      deps.engine.methodFor(offered, form) ??
+      offered[0] ??
+      '',
     input: form,
     requiredAcr: at.policy.requiredAcr,
     invited: at.invited,
     locale: at.locale,
     deviceToken: readDeviceToken(ctx, issuer),
+    trustDevice: form['remember'] !== undefined,
+    distrustDevice: asksForMore(visit),
     expiresAt: at.row.expiresAt,
   });
   if ('refused' in outcome) {
     if (outcome.refused === 'auth.step_invalid') throw stepInvalid();
     if (outcome.status === 429) showRefusal(visit, outcome);
-    else showSignIn(await arrive(deps, ctx, visit.interaction), { alert: 'login.refused', typed: { login: form['login'] ?? '' } });
+    else await showAgain(deps, await arrive(deps, ctx, visit.interaction), form);
     return;
   }
-  if (outcome.step.name === 'done') {
-    keepDeviceToken(ctx, issuer, outcome.deviceToken);
-    return finish(deps, visit, outcome.step);
-  }
+  if (outcome.keepDevice) keepDeviceToken(ctx, issuer, outcome.deviceToken);
+  if (outcome.step.name === 'done') return finish(deps, visit, outcome.step);
   seeOther(ctx, `/login/${visit.interaction.uid}`);
+}
+
+async function showAgain(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise<void> {
+  const { step } = visit;
+  const isCode = step.name === 'prove' && (!step.first || form['login'] === undefined);
+  if (isCode) showProof(deps, visit, step, { alert: step.first ? 'code.wrong' : 'prove.wrong' });
+  else showSignIn(visit, { alert: 'login.refused', typed: { login: form['login'] ?? '' } });
 }
 
 /** After a step: what to mend, what speaks against it, or the page where the journey now stands. */

@@ -1,13 +1,14 @@
 /** Which page shows where a journey stands. Each is drawn from what is stored, so going back or reloading never loses the way. */
 import type { Context } from 'koa';
-import type { Note } from '../core/messages/catalogue.ts';
+import { isMessageKey, type Note } from '../core/messages/catalogue.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { Interaction } from '../oidc/interaction.ts';
 import type { Position } from './flow.ts';
 import type { Step } from './next-step.ts';
 import { mayRegister } from './policy.ts';
 import type { Refusal } from './refusal.ts';
-import { type ConsentPage, showLoginPage } from './views/pages.ts';
+import type { Offered } from './social/door.ts';
+import { type ConsentPage, type MethodId, showLoginPage } from './views/pages.ts';
 
 export interface Screen {
   ctx: Context;
@@ -20,6 +21,10 @@ export interface Screen {
   recipient?: string | undefined;
   /** Whoever is signing in or signed in. */
   person?: { name?: string | undefined; email?: string | undefined } | undefined;
+  /** Other providers to sign in with. */
+  connections?: readonly Offered[] | undefined;
+  /** The provider that is linked to the account that is proven next. */
+  linking?: string | undefined;
   /** Mail can be sent, so accounts can be made and passwords reset. */
   mail: boolean;
 }
@@ -34,7 +39,7 @@ export interface Again {
 
 const UNPROCESSABLE = 422;
 
-const base = ({ interaction, at, csrf }: Screen, again: Again) => ({
+export const base = ({ interaction, at, csrf }: Screen, again: Again) => ({
   locale: at.locale,
   csrf,
   client: { name: interaction.client.name, logoUri: interaction.client.logoUri },
@@ -43,14 +48,16 @@ const base = ({ interaction, at, csrf }: Screen, again: Again) => ({
   notice: again.notice,
 });
 
-const optionsOf = ({ interaction }: Screen, again: Again) => ({
+export const optionsOf = ({ interaction }: Screen, again: Again) => ({
   status: again.errors || again.alert ? UNPROCESSABLE : 200,
   formAction: interaction.redirectOrigin ? [interaction.redirectOrigin] : [],
 });
 
-const pathOf = ({ interaction }: Screen, below = ''): string => `/login/${interaction.uid}${below}`;
+export const pathOf = ({ interaction }: Screen, below = ''): string => `/login/${interaction.uid}${below}`;
 
-export function showSignIn(screen: Screen, again: Again = {}): void {
+export function showSignIn(screen: Screen, given: Again = {}): void {
+  const again: Again =
+    screen.linking === undefined || given.notice ? given : { ...given, notice: { key: 'social.link', values: { name: screen.linking } } };
   const hint = screen.interaction.params['login_hint'];
   const login = again.typed?.['login'] ?? (typeof hint === 'string' ? hint.slice(0, 320) : undefined);
   showLoginPage(
@@ -63,11 +70,16 @@ export function showSignIn(screen: Screen, again: Again = {}): void {
       login,
       registerUrl: screen.mail && screen.at.settings.registration ? pathOf(screen, '/register') : undefined,
       resetUrl: screen.mail ? pathOf(screen, '/reset') : undefined,
+      methods: firstMethods(screen).filter((id) => isMessageKey(`method.${id}`)) as MethodId[],
+      connections: screen.connections?.map(({ key, kind, name }) => ({ key, kind, name, url: pathOf(screen, `/social/${key}`) })),
       canCancel: true,
     },
     optionsOf(screen, again),
   );
 }
+
+const firstMethods = ({ at }: Screen): string[] =>
+  at.policy.methods.filter(({ id, first }) => first && id !== 'password').map(({ id }) => id);
 
 export function showRegistration(screen: Screen, again: Again = {}): void {
   const { typed } = again;
@@ -107,9 +119,6 @@ export function showStep(screen: Screen, step: Step, again: Again = {}): void {
   const page = { ...base(screen, again), action: pathOf(screen) };
   const options = optionsOf(screen, again);
   switch (step.name) {
-    case 'prove':
-      showSignIn(screen, again);
-      return;
     case 'enter_code': {
       const changeUrl = step.purpose === 'register' ? pathOf(screen, '/register') : undefined;
       showLoginPage(ctx, view, 'verify-email', { ...page, email: screen.recipient ?? '', changeUrl }, options);

@@ -5,12 +5,14 @@ import { anonymousScope } from '../core/scope.ts';
 import type { Csrf } from '../http/csrf.ts';
 import type { View } from '../http/view.ts';
 import type { Interaction, Interactions } from '../oidc/interaction.ts';
+import type { Challenges } from './challenge.ts';
 import type { Engine } from './engine.ts';
 import type { FlowDeps, Invited, Position } from './flow.ts';
 import { freshJourney, journeyIdOf } from './journey.ts';
 import { nextStep, type Step } from './next-step.ts';
 import { loginSettingsOf, mayRegister, policyOf } from './policy.ts';
 import type { ResourceNames, Screen } from './screens.ts';
+import type { SocialDoor } from './social/door.ts';
 import { findJourney } from './store.ts';
 import { showLoginPage } from './views/pages.ts';
 
@@ -22,6 +24,12 @@ export interface LoginRoutesDeps extends FlowDeps {
   resourceNames: ResourceNames;
   /** The invitation that the browser brings along and that counts at this application. */
   invited?(ctx: Context, client: Interaction['client']): Promise<Invited | undefined>;
+  /** What has to be done before messages are sent and accounts made; nothing where nothing is said. */
+  challenges?: Challenges | undefined;
+  /** Sign-in with other providers. */
+  social?: SocialDoor | undefined;
+  /** Whose connection it is, for what is recorded. */
+  connectionOf?(id: string): Promise<{ tenantId: string } | undefined>;
   /** Mail can be sent: accounts can be made and passwords reset. */
   mail: boolean;
 }
@@ -45,7 +53,7 @@ export function entry(
   const { journey, settings: stored } = found ?? { journey: freshJourney(journeyIdOf(issuer, uid)), settings: loginSettingsOf({}) };
   const settings = invited ? { ...stored, registration: mayRegister(stored, true), verifiedEmail: true } : stored;
   const wanted = interaction.prompt.name === 'step_up' ? interaction.prompt.details['acr'] : undefined;
-  const policy = policyOf(deps.engine.methods, settings, typeof wanted === 'string' ? wanted : undefined);
+  const policy = policyOf(deps.engine.methods, settings, typeof wanted === 'string' ? wanted : undefined, deps.engine.enrollable);
   const uiLocales = interaction.params['ui_locales'];
   const at: Position = {
     scope,
@@ -74,7 +82,19 @@ export function entry(
 export async function arrive(deps: LoginRoutesDeps, ctx: Context, interaction: Interaction): Promise<Visit> {
   const { scope, journey } = entry(deps, ctx, interaction).at;
   const invited = await deps.invited?.(ctx, interaction.client);
-  return entry(deps, ctx, interaction, await findJourney(deps.db, journey.id, scope.tenantId, deps.clock.now()), invited);
+  const visit = entry(deps, ctx, interaction, await findJourney(deps.db, journey.id, scope.tenantId, deps.clock.now()), invited);
+  const { at, step } = visit;
+  if (!deps.social || step.name !== 'prove' || !step.first) return visit;
+  const connections = await deps.social.offered({ tenantId: scope.tenantId, settings: at.settings, params: interaction.params });
+  return { ...visit, connections, linking: await deps.social.waiting(at.journey.link) };
+}
+
+const CODE = /^[0-9]{6}$/;
+
+/** The code of a mailed link, where the address has one. */
+export function linkedCode(ctx: Context): string | undefined {
+  const { code } = ctx.query;
+  return typeof code === 'string' && CODE.test(code) ? code : undefined;
 }
 
 export async function loadInteraction(deps: LoginRoutesDeps, ctx: Context, uid: string): Promise<Interaction | undefined> {
@@ -85,6 +105,12 @@ export async function loadInteraction(deps: LoginRoutesDeps, ctx: Context, uid: 
     if (!(error instanceof AppError) || error.code !== 'interaction.expired') throw error;
   }
   const locale = pickLocale(ctx.get('accept-language'));
+  // The link of a mail, opened in another browser than the one that waits for it.
+  const code = ctx.path.endsWith('/link') && ctx.method !== 'POST' ? linkedCode(ctx) : undefined;
+  if (code !== undefined) {
+    showLoginPage(ctx, deps.view, 'link', { locale, code, elsewhere: true });
+    return undefined;
+  }
   showLoginPage(ctx, deps.view, 'expired', { locale, startUrl: '/account' }, { status: 400 });
   return undefined;
 }

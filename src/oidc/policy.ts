@@ -71,7 +71,7 @@ function stepUp(assurance: Assurance): interactionPolicy.Prompt {
       async (ctx) => rank(ctx.oidc.session?.acr) < rank(await required(ctx)),
       async (ctx) => {
         const acr = await required(ctx);
-        return { acr, enrol: rank(await assurance.reachable(person(ctx))) < rank(acr) };
+        return { acr, enrol: rank(await assurance.reachable(person(ctx))) < rank(acr), authTime: ctx.oidc.session?.authTime() };
       },
     ),
     new Check(
@@ -84,7 +84,7 @@ function stepUp(assurance: Assurance): interactionPolicy.Prompt {
         // A wish that the person's factors cannot fulfil stays a wish.
         return essential || rank(await assurance.reachable(person(ctx))) >= rank(acr);
       },
-      (ctx) => ({ ...requested(ctx) }),
+      (ctx) => ({ ...requested(ctx), authTime: ctx.oidc.session?.authTime() }),
     ),
   );
 }

@@ -135,7 +135,7 @@ export async function createHarness(more: (h: Omit<Harness, 'engine' | 'methods'
       await database.drop();
     },
   };
-  const methods = [...builtInMethods({ passwords, box }), ...more(base)];
+  const methods = [...builtInMethods({ passwords, box, mail: true, texts: true }), ...more(base)];
   return {
     ...base,
     methods,

@@ -2,6 +2,7 @@ import { account } from './de/account.ts';
 import { development } from './de/development.ts';
 import { errors } from './de/errors.ts';
 import { factors } from './de/factors.ts';
+import { federation } from './de/federation.ts';
 import { frame } from './de/frame.ts';
 import { login } from './de/login.ts';
 import { mails } from './de/mails.ts';
@@ -14,6 +15,7 @@ export const de = {
   ...development,
   ...errors,
   ...factors,
+  ...federation,
   ...frame,
   ...login,
   ...mails,

@@ -2,6 +2,7 @@ import { account } from './en/account.ts';
 import { development } from './en/development.ts';
 import { errors } from './en/errors.ts';
 import { factors } from './en/factors.ts';
+import { federation } from './en/federation.ts';
 import { frame } from './en/frame.ts';
 import { login } from './en/login.ts';
 import { mails } from './en/mails.ts';
@@ -17,6 +18,7 @@ export const en = {
   ...development,
   ...errors,
   ...factors,
+  ...federation,
   ...frame,
   ...login,
   ...mails,

@@ -2,6 +2,7 @@ import { account } from './fr/account.ts';
 import { development } from './fr/development.ts';
 import { errors } from './fr/errors.ts';
 import { factors } from './fr/factors.ts';
+import { federation } from './fr/federation.ts';
 import { frame } from './fr/frame.ts';
 import { login } from './fr/login.ts';
 import { mails } from './fr/mails.ts';
@@ -25,6 +26,7 @@ export const fr = typeset({
   ...development,
   ...errors,
   ...factors,
+  ...federation,
   ...frame,
   ...login,
   ...mails,

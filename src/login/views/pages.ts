@@ -3,7 +3,7 @@ import type { ClientLabel, PageBase } from '../../http/pages.ts';
 import { type PageOptions, renderPage, type View } from '../../http/view.ts';
 
 /** Another way to prove who one is: a button `name="method"`. */
-export type MethodId = 'password' | 'passkey' | 'email-otp' | 'sms-otp' | 'totp' | 'recovery-code';
+export type MethodId = 'password' | 'passkey' | 'email-otp' | 'magic-link' | 'sms-otp' | 'totp' | 'recovery-code' | 'external-2fa';
 
 export interface LoginPage extends PageBase {
   /** What was typed before; never the password. */
@@ -11,8 +11,43 @@ export interface LoginPage extends PageBase {
   registerUrl?: string | undefined;
   resetUrl?: string | undefined;
   methods?: readonly MethodId[] | undefined;
+  /** Other providers, as links with `data-method="social:<key>"`: no form of ours may lead to another site. */
+  connections?: readonly { key: string; kind: string; name: string; url: string }[] | undefined;
   /** Shows a button `decision=deny` that goes back to the application. */
   canCancel?: boolean | undefined;
+}
+
+export interface MethodButton {
+  id: string;
+  text: string;
+}
+
+/** One proof: `code`, or a passkey where there are `passkeyOptions`; `remember` trusts the device; `decision=resend`; others as `method`. */
+export interface ProvePage extends PageBase {
+  title: string;
+  lead: string;
+  /** The code is six digits. */
+  digits: boolean;
+  code?: string | undefined;
+  /** As JSON. */
+  passkeyOptions?: string | undefined;
+  mayRemember: boolean;
+  mayResend: boolean;
+  isSecond: boolean;
+  others: readonly MethodButton[];
+  backUrl: string;
+}
+
+/** `method`: how to prove it. */
+export interface ChoosePage extends PageBase {
+  others: readonly MethodButton[];
+  backUrl: string;
+}
+
+/** Where a link of a mail leads: a button that signs in, or the code to type where the sign-in began. */
+export interface LinkPage extends PageBase {
+  code: string;
+  elsewhere: boolean;
 }
 
 export interface RegisterPage extends PageBase {
@@ -87,9 +122,19 @@ export interface ExpiredPage extends PageBase {
   startUrl?: string | undefined;
 }
 
+/** The way to another provider, which the browser takes by itself. */
+export interface ElsewherePage extends PageBase {
+  name: string;
+  key: string;
+  url: string;
+}
+
 /** The pages of the browser journey, by the name of their template. */
 export interface LoginPages {
   login: LoginPage;
+  prove: ProvePage;
+  choose: ChoosePage;
+  link: LinkPage;
   register: RegisterPage;
   'verify-email': VerifyEmailPage;
   'reset-request': ResetRequestPage;
@@ -99,6 +144,7 @@ export interface LoginPages {
   'select-account': SelectAccountPage;
   tenant: TenantPage;
   expired: ExpiredPage;
+  elsewhere: ElsewherePage;
 }
 
 /** The folder to hand to `createView`. */

@@ -25,6 +25,9 @@ export const errors = {
   'limit.lead': 'Um dieses Konto zu schützen, machen wir eine kurze Pause.',
   'limit.when': 'Versuchen Sie es {when} erneut.',
   'limit.now': 'Sie können es jetzt erneut versuchen.',
+  'challenge.needs_script':
+    'Um Programme fernzuhalten, braucht dieses Formular JavaScript. Schalten Sie es ein und laden Sie die Seite neu.',
+  'challenge.unsolved': 'Ihr Browser war mit einer Prüfung, die Programme fernhält, noch nicht fertig. Versuchen Sie es erneut.',
   'misdirected.title': 'Dieser Server hat eine andere Adresse',
   'misdirected.use': 'Sie haben {host} aufgerufen, der Server ist aber hier erreichbar:',
   'misdirected.setting': 'Wenn Sie diesen Server betreiben und {host} richtig ist, setzen Sie {setting} darauf und starten Sie ihn neu.',

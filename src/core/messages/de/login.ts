@@ -22,6 +22,28 @@ export const login = {
   'login.disabled': 'Mit diesem Konto ist zurzeit keine Anmeldung möglich. Wenden Sie sich an Ihre Administration.',
   'login.again': 'Bitte melden Sie sich erneut an, um fortzufahren.',
   'login.cancel': 'Abbrechen und zurück',
+  'login.name_missing': 'Geben Sie zuerst Ihre E-Mail-Adresse oder Telefonnummer ein.',
+
+  'prove.title': 'Bestätigen Sie, dass Sie es sind',
+  'prove.choose_title': 'Bestätigen Sie, dass Sie es sind',
+  'prove.choose_lead': 'Wie möchten Sie das tun?',
+  'prove.totp': 'Geben Sie den Code ein, den Ihre Authentifizierungs-App zeigt.',
+  'prove.recovery': 'Geben Sie einen Ihrer Wiederherstellungscodes ein. Jeder gilt einmal.',
+  'prove.other': 'Geben Sie den Code ein.',
+  'prove.email': 'Falls {to} zu einem Konto gehört, haben wir einen Code dorthin geschickt.',
+  'prove.email_second': 'Geben Sie den Code ein, den wir an {to} geschickt haben.',
+  'prove.sms': 'Falls {to} zu einem Konto gehört, haben wir einen Code dorthin geschickt.',
+  'prove.sms_second': 'Geben Sie den Code ein, den wir an {to} geschickt haben.',
+  'prove.link':
+    'Falls {to} zu einem Konto gehört, haben wir einen Link dorthin geschickt. Öffnen Sie ihn in diesem Browser, oder geben Sie den Code aus der E-Mail ein.',
+  'prove.wrong': 'Das stimmt nicht. Versuchen Sie es erneut, oder wählen Sie einen anderen Weg.',
+  'prove.remember': 'Auf diesem Gerät 30 Tage lang nicht mehr fragen',
+  'prove.resend_prompt': 'Nichts angekommen?',
+  'prove.not_you': 'Als jemand anderes anmelden',
+  'link.lead': 'Noch ein Klick, und Sie sind angemeldet.',
+  'link.submit': 'Anmelden',
+  'link.elsewhere_title': 'Gehen Sie dorthin zurück, wo Sie begonnen haben',
+  'link.elsewhere_lead': 'Sie haben die Anmeldung in einem anderen Browser begonnen. Geben Sie dort diesen Code ein:',
 
   // Create an account
   'register.title': 'Konto erstellen',

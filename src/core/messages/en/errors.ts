@@ -23,6 +23,8 @@ export const errors = {
   'limit.lead': 'To protect this account we take a short break.',
   'limit.when': 'Try again {when}.',
   'limit.now': 'You can try again now.',
+  'challenge.needs_script': 'To keep programs out, this form needs JavaScript. Switch it on and reload the page.',
+  'challenge.unsolved': 'Your browser had not finished a check that keeps programs out. Try again.',
   'misdirected.title': 'This server answers to another address',
   'misdirected.use': 'You asked for {host}, but it is reachable at:',
   'misdirected.setting': 'If you run this server and {host} is right, set {setting} to it and restart.',

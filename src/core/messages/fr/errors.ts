@@ -24,6 +24,8 @@ export const errors = {
   'limit.lead': 'Pour protéger ce compte, nous faisons une courte pause.',
   'limit.when': 'Réessayez {when}.',
   'limit.now': 'Vous pouvez réessayer maintenant.',
+  'challenge.needs_script': 'Pour écarter les programmes, ce formulaire a besoin de JavaScript. Activez-le et rechargez la page.',
+  'challenge.unsolved': 'Votre navigateur n’avait pas terminé un contrôle qui écarte les programmes. Réessayez.',
   'misdirected.title': 'Ce serveur répond à une autre adresse',
   'misdirected.use': 'Vous avez demandé {host}, mais le serveur est joignable ici :',
   'misdirected.setting':

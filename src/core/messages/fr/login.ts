@@ -22,6 +22,28 @@ export const login = {
   'login.disabled': 'La connexion à ce compte n’est pas possible pour le moment. Adressez-vous à votre administrateur.',
   'login.again': 'Reconnectez-vous pour continuer.',
   'login.cancel': 'Annuler et revenir',
+  'login.name_missing': 'Saisissez d’abord votre adresse e-mail ou votre numéro de téléphone.',
+
+  'prove.title': 'Confirmez que c’est bien vous',
+  'prove.choose_title': 'Confirmez que c’est bien vous',
+  'prove.choose_lead': 'Comment souhaitez-vous procéder ?',
+  'prove.totp': 'Saisissez le code affiché par votre application d’authentification.',
+  'prove.recovery': 'Saisissez l’un de vos codes de secours. Chacun ne sert qu’une fois.',
+  'prove.other': 'Saisissez le code.',
+  'prove.email': 'Si {to} correspond à un compte, nous y avons envoyé un code.',
+  'prove.email_second': 'Saisissez le code que nous avons envoyé à {to}.',
+  'prove.sms': 'Si {to} correspond à un compte, nous y avons envoyé un code.',
+  'prove.sms_second': 'Saisissez le code que nous avons envoyé au {to}.',
+  'prove.link':
+    'Si {to} correspond à un compte, nous y avons envoyé un lien. Ouvrez-le dans ce navigateur, ou saisissez le code contenu dans l’e-mail.',
+  'prove.wrong': 'C’est incorrect. Réessayez, ou choisissez une autre méthode.',
+  'prove.remember': 'Ne plus demander sur cet appareil pendant 30 jours',
+  'prove.resend_prompt': 'Rien reçu ?',
+  'prove.not_you': 'Se connecter avec un autre compte',
+  'link.lead': 'Encore un clic, et vous êtes connecté.',
+  'link.submit': 'Se connecter',
+  'link.elsewhere_title': 'Revenez là où vous avez commencé',
+  'link.elsewhere_lead': 'Vous avez commencé la connexion dans un autre navigateur. Saisissez-y ce code :',
 
   // Create an account
   'register.title': 'Créer votre compte',

@@ -1,0 +1,66 @@
+/** How sure sign-in has to be of a person, and how sure it can be: for the engine, and for the protocol that asks again. */
+import type { Clock } from '../core/clock.ts';
+import type { Scope } from '../core/scope.ts';
+import type { CachedClient } from '../features/clients/index.ts';
+import type { RoleBooks } from '../features/roles/index.ts';
+import type { TenantCache } from '../features/tenants/index.ts';
+import { settingsOf } from '../features/tenants/settings.ts';
+import type { Database } from '../infra/postgres.ts';
+import { type LoginMethod, secondFactorsOf } from '../login/method.ts';
+import { findAccount } from '../login/store.ts';
+import type { Accounts } from '../oidc/accounts.ts';
+import { ACR, type Assurance } from '../oidc/assurance.ts';
+
+const [ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT] = ACR;
+
+export interface AssuranceParts {
+  db: Database;
+  clock: Clock;
+  tenants: Pick<TenantCache, 'find'>;
+  roles: Pick<RoleBooks, 'of'>;
+  accounts: Pick<Accounts, 'findAccount'>;
+  methods: readonly LoginMethod[];
+  findClient(clientId: string): Promise<Pick<CachedClient, 'metadata'> | undefined>;
+}
+
+export interface LoginAssurance extends Assurance {
+  /** As `required`, of the client and in the tenant that are acted for. */
+  requiredAt(userId: string, scope: Scope): Promise<string>;
+}
+
+export function createAssurance(parts: AssuranceParts): LoginAssurance {
+  async function holdsOneOf(userId: string, tenantId: string, names: readonly string[]): Promise<boolean> {
+    if (names.length === 0) return false;
+    const [account, book] = await Promise.all([parts.accounts.findAccount(userId), parts.roles.of(tenantId)]);
+    const held = account?.memberships.find((membership) => membership.tenantId === tenantId)?.roles ?? [];
+    const all = new Set(book.expand(held));
+    return names.some((name) => all.has(name));
+  }
+
+  async function required(userId: string, client: Pick<CachedClient, 'metadata'> | undefined, tenantId?: string): Promise<string> {
+    if (client?.metadata['require_second_factor'] === true) return TWO_FACTORS;
+    const tenant = tenantId === undefined ? undefined : await parts.tenants.find(tenantId);
+    if (!tenant || tenantId === undefined) return ONE_FACTOR;
+    const { secondFactor, secondFactorRoles = [] } = settingsOf(tenant);
+    return secondFactor === 'required' || (await holdsOneOf(userId, tenantId, secondFactorRoles)) ? TWO_FACTORS : ONE_FACTOR;
+  }
+
+  return {
+    required,
+    async requiredAt(userId, { tenantId, clientId }) {
+      const client = clientId === undefined ? undefined : await parts.findClient(clientId);
+      return required(userId, client, tenantId);
+    },
+    async reachable(userId) {
+      const found = await findAccount(parts.db, userId, { now: parts.clock.now() });
+      if (!found) return ONE_FACTOR;
+      const { secondFactors } = secondFactorsOf(parts.methods, found.account);
+      const usable = parts.methods.filter(
+        (method) => secondFactors.includes(method.id) || (method.first && method.enrolled(found.account)),
+      );
+      if (usable.some(({ strong }) => strong)) return PHISHING_RESISTANT;
+      const kinds = new Set(usable.map(({ id, factor, means = id }) => (factor === 'possession' ? means : factor)));
+      return secondFactors.length > 0 && kinds.size > 1 ? TWO_FACTORS : ONE_FACTOR;
+    },
+  };
+}

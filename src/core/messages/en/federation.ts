@@ -1,0 +1,21 @@
+/** Signing in with another provider. */
+export const federation = {
+  'social.continue': 'Continue with {name}',
+  'social.refused': 'Signing in with {name} did not work. Try again, or sign in another way.',
+  'social.cancelled': 'You did not sign in with {name}. Choose how to go on.',
+  'social.unreachable': '{name} does not answer at the moment. Try again later, or sign in another way.',
+  'social.link': 'An account with your e-mail address exists already. Sign in to it once, and from then on {name} opens it too.',
+  'social.elsewhere_title': 'Sign in at {name}',
+  'social.elsewhere': 'People with this address sign in at {name}. You are being taken there.',
+  'identities.title': 'Linked accounts',
+  'identities.lead': 'With these you can sign in without your password.',
+  'identities.none': 'Nothing is linked yet.',
+  'identities.unlink': 'Unlink',
+  'identities.unlink_label': 'Unlink {name}',
+  'identities.link': 'Link {name}',
+  'identities.linked': '{name} is linked to your account now.',
+  'identities.unlinked': 'It is unlinked. It opens your account no more.',
+  'identities.last': 'This is your only way to sign in. Set a password first.',
+  'identities.taken': 'That account at {name} belongs to somebody else here already.',
+  'identities.failed': 'Linking {name} did not work. Try again.',
+} as const;

@@ -1,0 +1,21 @@
+/** Se connecter avec un autre fournisseur. */
+export const federation = {
+  'social.continue': 'Continuer avec {name}',
+  'social.refused': 'La connexion avec {name} n’a pas abouti. Réessayez, ou connectez-vous autrement.',
+  'social.cancelled': 'Vous ne vous êtes pas connecté avec {name}. Choisissez comment continuer.',
+  'social.unreachable': '{name} ne répond pas pour le moment. Réessayez plus tard, ou connectez-vous autrement.',
+  'social.link': 'Un compte existe déjà avec votre adresse e-mail. Connectez-vous-y une fois ; ensuite, {name} l’ouvrira aussi.',
+  'social.elsewhere_title': 'Se connecter chez {name}',
+  'social.elsewhere': 'Avec cette adresse, la connexion se fait chez {name}. Vous y êtes conduit.',
+  'identities.title': 'Comptes liés',
+  'identities.lead': 'Ils vous permettent de vous connecter sans votre mot de passe.',
+  'identities.none': 'Rien n’est encore lié.',
+  'identities.unlink': 'Délier',
+  'identities.unlink_label': 'Délier {name}',
+  'identities.link': 'Lier {name}',
+  'identities.linked': '{name} est maintenant lié à votre compte.',
+  'identities.unlinked': 'Le lien est supprimé ; il n’ouvre plus votre compte.',
+  'identities.last': 'C’est votre seul moyen de vous connecter. Définissez d’abord un mot de passe.',
+  'identities.taken': 'Ce compte chez {name} appartient déjà à quelqu’un d’autre ici.',
+  'identities.failed': 'La liaison avec {name} n’a pas abouti. Réessayez.',
+} as const;

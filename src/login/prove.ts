@@ -1,0 +1,164 @@
+/** The pages of a proof beside the first one with a password, and what their buttons do. */
+import type { Context } from 'koa';
+import { epochSeconds } from '../core/clock.ts';
+import { isMessageKey, message } from '../core/messages/catalogue.ts';
+import type { Begun } from './attempt.ts';
+import { type Kept, openBegun } from './begun.ts';
+import { stepInvalid } from './flow.ts';
+import { nextStep, type Step } from './next-step.ts';
+import type { Refusal } from './refusal.ts';
+import { type Again, base, optionsOf, pathOf, showRefusal, showSignIn } from './screens.ts';
+import { type MethodButton, showLoginPage } from './views/pages.ts';
+import { arrive, type LoginRoutesDeps, type Visit } from './visit.ts';
+
+type Form = Readonly<Record<string, string>>;
+type Proving = Extract<Step, { name: 'prove' }>;
+
+/** The page that asks for the proof: of the method that was chosen, of the only one, or for a choice. */
+export function showProof(deps: LoginRoutesDeps, visit: Visit, step: Proving, again: Again = {}): void {
+  const { ctx, view, at } = visit;
+  const chosen = chosenOf(visit, step);
+  if (step.first && chosen === undefined) {
+    showSignIn(visit, again);
+    return;
+  }
+  const backUrl = step.first ? pathOf(visit, '?page=sign-in') : pathOf(visit, '/restart');
+  const page = { ...base(visit, again), action: pathOf(visit), backUrl };
+  const others = step.first ? [] : step.methods.filter((id) => id !== chosen).map((id) => buttonOf(at.locale, id));
+  if (chosen === undefined) {
+    showLoginPage(ctx, view, 'choose', { ...page, others }, optionsOf(visit, again));
+    return;
+  }
+  const kept = openBegun(deps.box, at.journey, chosen, deps.clock.now());
+  const sent = deps.engine.sends(chosen);
+  const t = (key: Parameters<typeof message>[1], values = {}): string => message(at.locale, key, values);
+  const data = {
+    ...page,
+    title: t(sent === 'email' ? 'verify.title' : chosen === 'passkey' ? 'passkey.prove_title' : 'prove.title'),
+    lead: leadOf(at.locale, chosen, step.first, kept),
+    digits: chosen !== 'recovery-code',
+    passkeyOptions: kept?.challenge === undefined ? undefined : JSON.stringify(kept.challenge),
+    mayRemember: !step.first,
+    mayResend: sent !== undefined,
+    isSecond: !step.first,
+    others,
+  };
+  showLoginPage(ctx, view, 'prove', data, optionsOf(visit, again));
+}
+
+/** What was chosen and has begun; else the one that needs no beginning. */
+export function chosenOf({ at }: Visit, step: Proving): string | undefined {
+  const { chosen } = at.journey;
+  if (chosen !== undefined && step.methods.includes(chosen)) return chosen;
+  return step.first ? undefined : step.methods.find((id) => id === 'totp');
+}
+
+/** The method that was chosen, where the form has its fields. */
+export function chosenFor(deps: LoginRoutesDeps, visit: Visit, step: Proving, form: Form): string | undefined {
+  const chosen = chosenOf(visit, step);
+  return chosen !== undefined && deps.engine.methodFor([chosen], form) !== undefined ? chosen : undefined;
+}
+
+function leadOf(locale: string, chosen: string, isFirst: boolean, kept: Kept | undefined): string {
+  // What was typed, in a first step: where it leads to would tell who has an account.
+  const to = isFirst ? (kept?.login ?? '') : hidden(kept?.target?.to ?? '');
+  if (chosen === 'totp') return message(locale, 'prove.totp');
+  if (chosen === 'recovery-code') return message(locale, 'prove.recovery');
+  if (chosen === 'passkey') return message(locale, 'passkey.prove_lead');
+  if (chosen === 'magic-link') return message(locale, 'prove.link', { to });
+  const channel = kept?.target?.channel ?? (chosen === 'sms-otp' ? 'sms' : chosen === 'email-otp' ? 'email' : undefined);
+  if (channel === undefined) return message(locale, 'prove.other');
+  return message(locale, isFirst ? `prove.${channel}` : `prove.${channel}_second`, { to });
+}
+
+/** Enough for its owner to know which it is. */
+function hidden(to: string): string {
+  const at = to.indexOf('@');
+  return at > 0 ? `${to.slice(0, 1)}•••${to.slice(at)}` : to.replace(/\d(?=\d{2})/g, '•');
+}
+
+function buttonOf(locale: string, id: string): MethodButton {
+  const key = `method.${id}`;
+  return { id, text: isMessageKey(key) ? message(locale, key) : id };
+}
+
+/** Whether a form asks for a method to begin, or for another code. */
+export function wantsToBegin(deps: LoginRoutesDeps, form: Form): boolean {
+  const { method, decision } = form;
+  if (decision === 'deny') return false;
+  return method !== undefined && deps.engine.begins(method, form);
+}
+
+/** Sends the code or asks for the challenge, and shows the page that takes the answer. A script gets the challenge itself. */
+export async function beginProof(deps: LoginRoutesDeps, visit: Visit, form: Form, methodId: string): Promise<void> {
+  const { ctx, at, interaction } = visit;
+  const isScript = ctx.accepts('html', 'json') === 'json';
+  const begun = await deps.engine.begin(at.scope, {
+    door: 'browser',
+    journeyId: at.journey.id,
+    methodId,
+    input: form,
+    requiredAcr: at.policy.requiredAcr,
+    invited: at.invited,
+    locale: at.locale,
+    expiresAt: at.row.expiresAt,
+    url: at.url,
+    quiet: isScript,
+  });
+  if (isScript) return answerScript(ctx, begun);
+  if ('refused' in begun) {
+    if (begun.refused === 'auth.step_invalid') throw stepInvalid();
+    if (begun.status === 429) return showRefusal(visit, begun);
+    const typed = { login: form['login'] ?? '' };
+    const again =
+      begun.refused === 'auth.identifier_missing'
+        ? { errors: { login: 'login.name_missing' as const } }
+        : { alert: 'login.refused' as const };
+    return showSignIn(await arrive(deps, ctx, interaction), { ...again, typed });
+  }
+  ctx.status = 303;
+  ctx.set('location', begun.redirect ?? `/login/${interaction.uid}${form['decision'] === 'resend' ? '?sent' : ''}`);
+  ctx.set('cache-control', 'no-store');
+  ctx.body = '';
+}
+
+function answerScript(ctx: Context, begun: Refusal | Begun): void {
+  ctx.set('cache-control', 'no-store');
+  if ('refused' in begun) {
+    ctx.status = begun.status;
+    ctx.body = { code: begun.refused };
+    return;
+  }
+  ctx.body = { challenge: begun.challenge };
+}
+
+/** The visit of somebody whose session is too weak, with what it has shown; undefined where that person can sign in no more. */
+export async function stepUp(deps: LoginRoutesDeps, visit: Visit): Promise<Visit | undefined> {
+  const { at, interaction } = visit;
+  const { session, prompt } = interaction;
+  if (!session) return undefined;
+  const { authTime } = prompt.details;
+  const journey = await deps.engine.resume(at.scope, {
+    journeyId: at.journey.id,
+    accountId: session.accountId,
+    amr: session.amr ?? [],
+    acr: session.acr,
+    authTime: typeof authTime === 'number' ? authTime : epochSeconds(deps.clock.now()),
+    expiresAt: at.row.expiresAt,
+  });
+  return journey && { ...visit, at: { ...at, journey }, step: nextStep(journey, at.policy) };
+}
+
+const STRONG = /(?:^| )(?:urn:gatehouse:acr:2fa|phr)(?: |$)/;
+
+/** The application asks for a second factor itself: a device that is trusted is none. */
+export function asksForMore({ interaction: { params, prompt } }: Visit): boolean {
+  const { acr_values: wish } = params;
+  return (typeof wish === 'string' && STRONG.test(wish)) || (prompt.name === 'step_up' && prompt.reasons.includes('acr_requested'));
+}
+
+/** Where the link of a mail leads. Opening it uses nothing up. */
+export function showLink(visit: Visit, code: string): void {
+  const { ctx, view } = visit;
+  showLoginPage(ctx, view, 'link', { ...base(visit, {}), action: pathOf(visit), code, elsewhere: false }, optionsOf(visit, {}));
+}
