@@ -18,6 +18,7 @@ import type { LoginPolicy } from './next-step.ts';
 import { tenantWords } from './people-store.ts';
 import type { TenantLoginSettings } from './policy.ts';
 import type { Refusal } from './refusal.ts';
+import type { Terms } from './terms.ts';
 
 /** What the steps beside a proof work with. */
 export interface FlowDeps {
@@ -33,6 +34,8 @@ export interface FlowDeps {
   queueMail: QueueMail;
   /** Undefined where no text messages can be sent. */
   queueText?: QueueText | undefined;
+  /** What tenants ask people to agree to; nothing where it is left out. */
+  terms?: Terms | undefined;
   /** Called in the transaction that makes somebody's account by registration, whose scope is the tenant they registered at. */
   onRegistered?: ((work: Work, person: { id: string; tenantId: string }) => Promise<void>) | undefined;
   /** Ends the person's sessions and the grants and tokens that hang on them, in that transaction; `exceptSession` is the id of one that goes on. */

@@ -52,7 +52,11 @@ export function policyOf(
 ): LoginPolicy {
   const { methods: offered } = settings;
   return {
-    methods: methods.map((method) => ((offered ? offered.includes(method.id) : !method.onlyNamed) ? method : { ...method, first: false })),
+    methods: methods.map((method) =>
+      (offered ? offered.some((id) => id === method.id || id.startsWith(`${method.id}:`)) : !method.onlyNamed)
+        ? method
+        : { ...method, first: false },
+    ),
     verifiedEmail: settings.verifiedEmail,
     requiredAcr,
     ...(settings.secondFactor !== 'off' && enrol.length > 0 ? { enrol } : {}),

@@ -128,7 +128,7 @@ export function configure(deps: ConfigurationDeps): Configuration {
     allowOmittingSingleRegisteredRedirectUri: false,
     enableHttpPostMethods: false,
     acceptQueryParamAccessTokens: false,
-    extraParams: ['tenant', 'connection'],
+    extraParams: ['tenant', 'connection', 'idp_hint'],
     assertJwtClientAuthClaimsAndHeader: checkAssertion(deps.clock),
     pkce: { required: (ctx, client) => needsPkce(ctx, client) },
     clientBasedCORS: (_ctx, origin, client) => recordOf(client).allowedOrigins.includes(origin),

@@ -107,6 +107,18 @@ export const TENANT_SETTINGS = Type.Object(
     mail: optional(
       Type.Object({ fromName: optional(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f<>"@]+$' })) }),
     ),
+    challenge: optional(
+      Type.Object(
+        {
+          kind: Type.Literal('proof-of-work'),
+          difficulty: Type.Integer({ minimum: 8, maximum: 22, description: 'Leading zero bits; 16 takes a telephone about a second' }),
+        },
+        {
+          description:
+            'What a browser does before it has a code sent or an account made; it takes JavaScript. Nothing where nothing is said',
+        },
+      ),
+    ),
     timeZone: optional(Type.String({ minLength: 1, maxLength: 64, description: 'By its name in the IANA time zone database' })),
     verifiedEmail: optional(Type.Boolean({ description: 'An address has to be proven before the first sign-in ends' })),
     personalTenant: optional(
@@ -180,7 +192,7 @@ export function faultsOfSettings(settings: StoredSettings, methods: readonly str
   if (sessions?.idleSeconds !== undefined && sessions.absoluteSeconds !== undefined && sessions.idleSeconds > sessions.absoluteSeconds)
     errors.push({ pointer: `${pointer}/sessions/idleSeconds`, message: 'must not be longer than absoluteSeconds' });
   for (const [index, method] of offered.entries())
-    if (!methods.includes(method)) errors.push({ pointer: `${pointer}/methods/${index}`, message: 'is no way to sign in here' });
+    if (!methods.includes(method.split(':')[0]!)) errors.push({ pointer: `${pointer}/methods/${index}`, message: 'is no way to sign in here' });
   if (settings.methods?.length === 0) errors.push({ pointer: `${pointer}/methods`, message: 'would let nobody in' });
   return errors;
 }

@@ -45,6 +45,15 @@ export interface FactorMail extends MailBase {
   accountUrl: string;
 }
 
+/** What happened to somebody's account; `until` is the day that the news speaks of. */
+export interface NewsMail {
+  cause?: Cause | undefined;
+  issuer: string;
+  brand?: string | undefined;
+  news: 'email_changed' | 'phone_changed' | 'deletion_scheduled' | 'deletion_stopped' | 'deleted';
+  until?: Date | undefined;
+}
+
 /** What each mail tells. But for invitations, names people gave themselves are left out: the reader may be somebody else than who typed them. */
 export interface Mails {
   'verify-email': CodeMail;
@@ -59,6 +68,7 @@ export interface Mails {
   'account-exists': MailBase & { signInUrl: string; resetUrl: string };
   invitation: InvitationMail;
   'factor-changed': FactorMail;
+  'account-news': NewsMail;
 }
 
 export interface RenderedMail {
@@ -168,6 +178,15 @@ const COMPOSE: { readonly [Name in keyof Mails]: (t: Translate, data: Mails[Name
     notYou: '',
     footer,
   }),
+  'account-news': (t, { news, issuer, cause }, { brand, happened, until, footer }) => ({
+    subject: t(`mail.news.${news}.subject`, { brand }),
+    heading: t(`mail.news.${news}.subject`, { brand }),
+    lead: t(`mail.news.${news}.lead`, { until }),
+    links: news === 'deleted' ? [] : [{ href: `${issuer}/account`, text: t('mail.news.link'), main: true }],
+    cause: cause ? happened : '',
+    notYou: cause ? t('mail.news.not_you') : '',
+    footer,
+  }),
   invitation: (t, { url, ...data }, { brand, until, footer }) => {
     const [tenant, inviter] = [chosenName(data.tenant), data.inviter === undefined ? '' : chosenName(data.inviter)];
     return {
@@ -198,7 +217,7 @@ interface Common {
 export function renderMail<Name extends keyof Mails>(name: Name, locale: string, data: Mails[Name]): RenderedMail {
   const t: Translate = (key, values) => message(locale, key, values);
   const cause: Record<string, string> =
-    'cause' in data
+    'cause' in data && data.cause
       ? {
           at: formatInstant(locale, data.cause.at),
           address: oneLine(data.cause.address),
@@ -210,7 +229,7 @@ export function renderMail<Name extends keyof Mails>(name: Name, locale: string,
     brand,
     asked: t('mail.asked', cause),
     happened: t('mail.happened', cause),
-    until: 'until' in data ? formatInstant(locale, data.until) : '',
+    until: 'until' in data && data.until ? formatInstant(locale, data.until) : '',
     footer: t('mail.footer', { host: new URL(data.issuer).host }),
   });
   for (const { href } of parts.links) {

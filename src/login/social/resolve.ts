@@ -6,6 +6,7 @@ import { newId } from '../../core/ids.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Transact, Work } from '../../features/audit/index.ts';
 import type { Connection, ConnectionCache } from '../../features/connections/index.ts';
+import { personalTenantJob } from '../../features/tenants/personal.ts';
 import { addressKey, type Limits, RULES } from '../../infra/limits.ts';
 import type { SecretBox } from '../../infra/secret-box.ts';
 import { emailKey } from '../identifiers.ts';
@@ -131,6 +132,8 @@ async function register(
   if (!(await insertIdentity(work.sql, { id, connectionId, subject, userId, sealed: sealShown(deps.box, id, said), sid: said.sid, at })))
     throw new Raced();
   await deps.onRegistered?.(work, { id: userId, tenantId });
+  const { personalTenant } = settings;
+  if (personalTenant.enabled) work.later(personalTenantJob({ userId, templateId: personalTenant.templateId }));
   work.record({
     type: 'user.registered',
     outcome: 'success',

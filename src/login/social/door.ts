@@ -1,0 +1,99 @@
+/** Which providers a sign-in offers, and what happens with an identity once the account beside it is proven. */
+import { AppError } from '../../core/errors.ts';
+import type { Scope } from '../../core/scope.ts';
+import type { Connection } from '../../features/connections/index.ts';
+import type { TenantCache } from '../../features/tenants/index.ts';
+import { SOCIAL } from '../methods/social.ts';
+import { loginSettingsOf, type TenantLoginSettings } from '../policy.ts';
+import { type LinkDeps, linkIdentity } from './link.ts';
+import { domainOf, openLink } from './resolve.ts';
+import { tenantOfDomain } from './store.ts';
+
+/** A button on the sign-in page. */
+export type Offered = Pick<Connection, 'id' | 'key' | 'kind' | 'name'>;
+
+/** Where somebody signs in, and what the authorization request says. */
+export interface Asking {
+  tenantId: string;
+  settings: Pick<TenantLoginSettings, 'methods'>;
+  params: Readonly<Record<string, unknown>>;
+}
+
+export interface SocialDoor {
+  /** Those of the tenant that is signed in at, in their order, and of the one that the request names. */
+  offered(asking: Asking): Promise<readonly Offered[]>;
+  /** Where people of that address's domain sign in: exactly that domain, proven by its tenant. */
+  byAddress(typed: string): Promise<Offered | undefined>;
+  /** What the request asks for by `connection` or `idp_hint`: a key or an id among those that are offered. */
+  asked(asking: Asking): Promise<Offered | undefined>;
+  find(id: string): Promise<Offered | undefined>;
+  /** The name of the provider whose identity waits for the proof of an account. */
+  waiting(link: string | undefined): Promise<string | undefined>;
+  /** Links what waited for the proof of this account; nothing where somebody else was proven. */
+  complete(scope: Scope, link: string, accountId: string): Promise<void>;
+}
+
+/** By key or id; where two tenants have the same key, the one that is signed in at comes first. */
+export const byName = (offered: readonly Offered[], name: unknown): Offered | undefined =>
+  offered.find(({ id, key }) => key === name || id === name);
+
+const ADDRESS = /^[^@\s]{1,64}@[^@\s]{1,253}$/;
+
+export function createSocialDoor(deps: LinkDeps & { tenants: TenantCache }): SocialDoor {
+  const { connections, tenants } = deps;
+  const mayUse = ({ methods }: Pick<TenantLoginSettings, 'methods'>, { key }: Connection): boolean =>
+    !methods || methods.includes(SOCIAL) || methods.includes(`${SOCIAL}:${key}`);
+  const shown = ({ id, key, kind, name }: Connection): Offered => ({ id, key, kind, name });
+  const usable = async (tenantId: string, settings: Pick<TenantLoginSettings, 'methods'>): Promise<Offered[]> =>
+    (await connections.ofTenant(tenantId)).filter((one) => one.enabled && mayUse(settings, one)).map(shown);
+  const offered: SocialDoor['offered'] = async ({ tenantId, settings, params }) => {
+    const { tenant: named } = params;
+    const other = typeof named === 'string' ? await tenants.findByName(named) : undefined;
+    const own = await usable(tenantId, settings);
+    if (other?.status !== 'active' || other.id === tenantId) return own;
+    return [...own, ...(await usable(other.id, loginSettingsOf(other.settings)))];
+  };
+
+  return {
+    offered,
+    async byAddress(typed) {
+      if (!ADDRESS.test(typed.trim())) return undefined;
+      const domain = domainOf(typed.trim());
+      const tenantId = await tenantOfDomain(deps.db, domain);
+      if (tenantId === undefined) return undefined;
+      const found = (await connections.ofTenant(tenantId)).find((one) => one.enabled && one.domains.includes(domain));
+      return found && shown(found);
+    },
+    async asked(asking) {
+      const { connection, idp_hint: hint } = asking.params;
+      const name = [connection, hint].find((one) => typeof one === 'string' && one !== '');
+      return name === undefined ? undefined : byName(await offered(asking), name);
+    },
+    async find(id) {
+      const found = await connections.find(id);
+      return found?.enabled ? shown(found) : undefined;
+    },
+    async waiting(link) {
+      const pending = link === undefined ? undefined : openLink(deps.box, link);
+      return pending && (await connections.find(pending.identity.connectionId))?.name;
+    },
+    async complete(scope, link, accountId) {
+      const pending = openLink(deps.box, link);
+      if (pending?.userId !== accountId) return;
+      const actor = { type: 'user', id: accountId } as const;
+      try {
+        await linkIdentity(deps, { ...scope, actor }, accountId, pending.identity);
+      } catch (error) {
+        // Linked or taken meanwhile, or the connection is gone: the sign-in was good all the same.
+        if (!(error instanceof AppError) || error.status >= 500) throw error;
+        await deps.audit.append(scope, {
+          type: 'identity.refused',
+          outcome: 'failure',
+          reason: error.code,
+          target: { type: 'connection', id: pending.identity.connectionId },
+          personId: accountId,
+        });
+      }
+    },
+  };
+}
