@@ -3,7 +3,7 @@ import type { Context } from 'koa';
 import { AppError } from '../core/errors.ts';
 import type { MessageKey, Note } from '../core/messages/catalogue.ts';
 import { removeFactor, renameFactor, replaceRecoveryCodes } from '../features/factors/commands.ts';
-import { demandOf } from '../features/factors/demand.ts';
+import { demandOf, demandOfCodes } from '../features/factors/demand.ts';
 import type { Factor } from '../features/factors/index.ts';
 import { findFactors } from '../features/factors/store.ts';
 import { type EnrolmentDeps, type EnrolmentId, finishEnrolment, type Shown, showEnrolment, startEnrolment } from '../login/enrolment.ts';
@@ -61,10 +61,13 @@ const doneWith = (ctx: Context, done: string, name = ''): void =>
 
 /** Hands on whoever may change their factors now, with what they have. */
 const fresh =
-  (handle: (deps: SecurityDeps, visit: Visit, factors: readonly Factor[]) => Promise<void>): Handler =>
+  (
+    handle: (deps: SecurityDeps, visit: Visit, factors: readonly Factor[]) => Promise<void>,
+    demand: typeof demandOfCodes = demandOf,
+  ): Handler =>
   async (deps, visit) => {
     const factors = await findFactors(deps.db, visit.person.id);
-    if (confirm(deps, visit, demandOf(factors))) await handle(deps, visit, factors);
+    if (confirm(deps, visit, demand(factors, visit.session.authTime))) await handle(deps, visit, factors);
   };
 
 const ceremonyOf = <Id extends EnrolmentId>({ session, person }: Visit, kind: Id) => ({ kind, userId: person.id, of: session.id });
@@ -127,7 +130,7 @@ async function enrol(deps: SecurityDeps, visit: Visit, kind: EnrolmentId, input:
     if (id === undefined) return kind === 'totp' ? { errors: { code: 'totp.wrong' } } : { alert: 'passkey.failed' };
     const factors = await findFactors(deps.db, person.id);
     // Whoever has nothing to fall back on is led to the codes at once.
-    if (!factors.some(({ type }) => type === 'recovery-code')) seeOther(ctx, `${HOME}/codes?first`);
+    if (!factors.some(({ type }) => type === 'recovery-code')) seeOther(ctx, `${HOME}/codes`);
     else doneWith(ctx, 'added', factors.find((factor) => factor.id === id)?.name);
     return undefined;
   } catch (error) {
@@ -137,21 +140,20 @@ async function enrol(deps: SecurityDeps, visit: Visit, kind: EnrolmentId, input:
 
 export const codesPage: Handler = fresh(async (deps, { ctx, page }, factors) => {
   const codes = factors.find(({ type }) => type === 'recovery-code');
-  const first = ctx.query['first'] !== undefined;
-  showAccountPage(ctx, deps.view, 'account-codes', { ...page, codes: undefined, replaces: codes !== undefined, first, backUrl: HOME });
-});
+  showAccountPage(ctx, deps.view, 'account-codes', { ...page, codes: undefined, replaces: codes !== undefined, backUrl: HOME });
+}, demandOfCodes);
 
 export const makeCodes: Handler = fresh(async (deps, visit) => {
   const { ctx, scope, page, person } = visit;
   await readPosted(deps, visit);
   try {
     const { codes } = await replaceRecoveryCodes(deps.factors, scope, person.id);
-    showAccountPage(ctx, deps.view, 'account-codes', { ...page, codes, replaces: false, first: false, backUrl: HOME });
+    showAccountPage(ctx, deps.view, 'account-codes', { ...page, codes, replaces: false, backUrl: HOME });
   } catch (error) {
-    const data = { ...page, ...faultOf(error), codes: undefined, replaces: false, first: false, backUrl: HOME };
+    const data = { ...page, ...faultOf(error), codes: undefined, replaces: false, backUrl: HOME };
     showAccountPage(ctx, deps.view, 'account-codes', data, { status: UNPROCESSABLE });
   }
-});
+}, demandOfCodes);
 
 /** Throws 404 where the person has no such factor. */
 function named404(ctx: Context, factors: readonly Factor[]): Factor {

@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import type { MessageKey, Note } from '../../core/messages/catalogue.ts';
 import type { PageBase } from '../../http/pages.ts';
 import { type PageOptions, renderPage, type View } from '../../http/view.ts';
 
@@ -46,6 +47,7 @@ export interface InvitedRow {
  * `password` is absent where the person has no password and may not set one.
  */
 export interface AccountPage extends PageBase {
+  deleteAfter?: Date | undefined;
   person: { name?: string | undefined; email?: string | undefined; username?: string | undefined };
   password?: { set: boolean; changedAt?: Date | undefined; changeUrl: string } | undefined;
   sessions: readonly SessionRow[];
@@ -124,8 +126,6 @@ export interface PasskeyPage extends PageBase {
 export interface CodesPage extends PageBase {
   codes: readonly string[] | undefined;
   replaces: boolean;
-  /** A first factor was just set up. */
-  first: boolean;
   backUrl: string;
 }
 
@@ -141,8 +141,80 @@ export interface RemovePage extends PageBase {
   codesToo: boolean;
 }
 
+/** A page with the navigation on top; `deleteAfter` is when the account goes, where the person said so. */
+interface OwnPage extends PageBase {
+  deleteAfter?: Date | undefined;
+}
+
+/** `given_name`, `family_name`, `locale`. */
+export interface ProfilePage extends OwnPage {
+  givenName?: string | undefined;
+  familyName?: string | undefined;
+  language: string;
+  languages: readonly { id: string; name: string }[];
+  contacts: readonly { label: MessageKey; value: string | null; proven: boolean; changeUrl?: string | undefined }[];
+}
+
+/** `email` or `phone`; or `decision=remove`. */
+export interface ContactPage extends PageBase {
+  kind: 'email' | 'phone';
+  value?: string | undefined;
+  removable: boolean;
+  backUrl: string;
+}
+
+/** `code`. */
+export interface ContactCodePage extends PageBase {
+  to: string;
+  backUrl: string;
+}
+
+/** `decision=forget:<id>` or `forget-all`. */
+export interface ActivityPage extends OwnPage {
+  devices: readonly { id: string; firstSeenAt: Date; lastSeenAt: Date; trustedUntil?: Date | undefined }[];
+  events: readonly {
+    at: Date;
+    what: Note;
+    failed: boolean;
+    byOther: boolean;
+    address?: string | undefined;
+    device?: string | undefined;
+  }[];
+  nextUrl?: string | undefined;
+  firstUrl?: string | undefined;
+}
+
+/** `notify:<name>=on`. */
+export interface DataPage extends OwnPage {
+  graceDays: number;
+  notifications: readonly { name: string; on: boolean }[];
+  agreements: readonly {
+    noticeId: string;
+    kind: 'terms' | 'privacy';
+    label: string;
+    url: string;
+    tenantName: string;
+    agreedAt: Date;
+    withdrawnAt?: Date | undefined;
+  }[];
+}
+
+/** `decision=confirm` or `deny`. `until` stands for `{when}` in the lead. */
+export interface QuestionPage extends PageBase {
+  title: Note;
+  lead: Note;
+  until?: Date | undefined;
+  confirm: Note;
+}
+
 /** A person's own pages, by the name of their template. */
 export interface AccountPages {
+  'account-profile': ProfilePage;
+  'account-contact': ContactPage;
+  'account-code': ContactCodePage;
+  'account-activity': ActivityPage;
+  'account-data': DataPage;
+  'account-question': QuestionPage;
   'account-security': SecurityPage;
   'account-totp': TotpPage;
   'account-passkey': PasskeyPage;

@@ -9,7 +9,7 @@ import { DELETED, deleted } from '../../http/paging.ts';
 import { ID_PARAMS, type Route, route } from '../../http/route.ts';
 import type { Database } from '../../infra/postgres.ts';
 import { type FactorDeps, factorNotFound, removeFactor, renameFactor, replaceRecoveryCodes } from './commands.ts';
-import { demandOf } from './demand.ts';
+import { demandOf, demandOfCodes } from './demand.ts';
 import type { Factor } from './index.ts';
 import { CODES, ENROL_PASSKEY, ENROL_TOTP, FACTOR, FACTOR_PAGE, FACTOR_PATCH, FINISH_PASSKEY, FINISH_TOTP, factorView } from './schema.ts';
 import { findFactors } from './store.ts';
@@ -120,7 +120,8 @@ export function factorRoutes(deps: FactorRouteDeps): Route[] {
       reply: CODES,
       errors: [409],
       async handle(scope) {
-        await checked(scope);
+        const factors = await findFactors(deps.db, ownPerson(scope));
+        requireAssurance(deps, scope, demandOfCodes(factors, scope.session?.authTime));
         return replaceRecoveryCodes(deps, scope, ownPerson(scope));
       },
     }),
