@@ -16,8 +16,16 @@ export interface PageBase {
   notice?: Note | undefined;
   /** The application the person is on the way to. */
   client?: ClientLabel | undefined;
+  challenge?: PageChallenge | undefined;
   /** Whose page it is; the installation's where nothing is said. */
   brand?: Brand | undefined;
+}
+
+/** What the browser works on before the page's form is sent; the answer is the hidden field `challenge`. */
+export interface PageChallenge {
+  token: string;
+  /** Leading zero bits. */
+  difficulty: number;
 }
 
 /** How a page shows whose it is. */

@@ -15,7 +15,7 @@ import {
 import { deviceName } from '../core/messages/device.ts';
 import { formatInstant, formatPassed, formatSeconds } from '../core/messages/time.ts';
 import { type AssetName, assetUrl } from './assets.ts';
-import type { Brand, CommonPages, PageBase } from './pages.ts';
+import type { Brand, CommonPages, PageBase, PageChallenge } from './pages.ts';
 import { themeUrl } from './theme.ts';
 
 export interface ViewOptions {
@@ -75,9 +75,14 @@ export const setBrand = (ctx: Pick<Context, 'req'>, brand: Brand): void => void 
 
 const brandOf = (ctx: Context): Brand | undefined => brands.get(ctx.req);
 
+const challenges = new WeakMap<Context['req'], PageChallenge>();
+
+/** What the browser has to work on before it sends the form of the page that this request is answered with. */
+export const setChallenge = (ctx: Pick<Context, 'req'>, challenge: PageChallenge): void => void challenges.set(ctx.req, challenge);
+
 /** Answers with a page: HTML, never stored, under the page's own content security policy. Status 200 where nothing is said. */
 export function renderPage(ctx: Context, view: View, name: string, data: PageBase, options: PageOptions = {}): void {
-  const body = view.render(name, { ...data, brand: data.brand ?? brandOf(ctx) });
+  const body = view.render(name, { ...data, brand: data.brand ?? brandOf(ctx), challenge: challenges.get(ctx.req) ?? data.challenge });
   ctx.status = options.status ?? 200;
   ctx.set('content-type', 'text/html; charset=utf-8');
   ctx.set('cache-control', 'no-store');

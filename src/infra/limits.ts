@@ -38,6 +38,8 @@ const rules = {
   lockMail: { points: 3, durationSeconds: 86_400, blockSeconds: 0, store: 'durable' },
   newDeviceMail: { points: 10, durationSeconds: 86_400, blockSeconds: 0, store: 'durable' },
   registerByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
+  /** A solved challenge counts once. */
+  challengeAnswer: { points: 1, durationSeconds: 900, blockSeconds: 0, store: 'shared' },
   resetByAddress: { points: 20, durationSeconds: 3600, blockSeconds: 0, store: 'shared' },
   invitationResend: { points: 5, durationSeconds: 86_400, blockSeconds: 0, store: 'durable' },
   /** By tenant: name servers are not ours. */

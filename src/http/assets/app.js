@@ -84,6 +84,42 @@ function submitOnce(form) {
   });
 }
 
+/** The smallest number with which SHA-256 of `<token>.<number>` begins with so many zero bits; a few hundred tries at a time, so that the page stays alive. */
+async function solve(token, difficulty) {
+  const encoder = new TextEncoder();
+  const tries = 512;
+  for (let from = 0; ; from += tries) {
+    const texts = Array.from({ length: tries }, (_, at) => `${token}.${from + at}`);
+    const hashes = await Promise.all(texts.map((text) => crypto.subtle.digest('SHA-256', encoder.encode(text))));
+    const found = hashes.findIndex((hash) => Math.clz32(new DataView(hash).getUint32(0)) >= difficulty);
+    if (found >= 0) return texts[found];
+  }
+}
+
+/** Work is begun when the form is used, and the form is sent when it is done. */
+function addChallenge(input) {
+  const { form } = input;
+  if (!window.crypto?.subtle) return;
+  const sends = ['email-otp', 'sms-otp', 'magic-link'];
+  let work;
+  const begin = () => {
+    work ??= solve(input.dataset.challenge, Number(input.dataset.difficulty)).then((answer) => {
+      input.value = answer;
+    });
+    return work;
+  };
+  const always = !form.querySelector('[name=password]');
+  if (always) form.addEventListener('focusin', begin, { once: true });
+  form.addEventListener('submit', (event) => {
+    const { submitter } = event;
+    const needed = always ? !submitter?.hasAttribute('formnovalidate') : submitter?.name === 'method' && sends.includes(submitter.value);
+    if (!needed || input.value) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    begin().then(() => form.requestSubmit(submitter));
+  });
+}
+
 function wakeUp() {
   for (const form of document.forms) {
     delete form.dataset.sent;
@@ -138,6 +174,7 @@ each('input[data-password]', (input) => {
   if (focused) input.focus();
 });
 each('[data-strength]', addStrength);
+each('[data-challenge]', addChallenge);
 each('form', submitOnce);
 each('[data-countdown]', addCountdown);
 each('[data-copy]', addCopy);
