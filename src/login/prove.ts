@@ -46,6 +46,10 @@ export function showProof(deps: LoginRoutesDeps, visit: Visit, step: Proving, ag
   showLoginPage(ctx, view, 'prove', data, optionsOf(visit, again));
 }
 
+/** What is said of an answer that was not taken. */
+export const wrongOf = ({ first }: Proving, form: Form) =>
+  form['passkey'] !== undefined ? 'passkey.sign_in_failed' : first ? 'code.wrong' : 'prove.wrong';
+
 /** What was chosen and has begun; else the one that needs no beginning. */
 export function chosenOf({ at }: Visit, step: Proving): string | undefined {
   const { chosen } = at.journey;

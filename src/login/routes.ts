@@ -14,7 +14,7 @@ import { freshState } from './journey.ts';
 import { deleteJourney, standingOf } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
-import { asksForMore, beginProof, chosenFor, chosenOf, showLink, showProof, stepUp, wantsToBegin } from './prove.ts';
+import { asksForMore, beginProof, chosenFor, chosenOf, showLink, showProof, stepUp, wantsToBegin, wrongOf } from './prove.ts';
 import type { Refusal } from './refusal.ts';
 import { finishRegistration, resendRegistrationCode, startRegistration } from './registration.ts';
 import { finishReset, resendResetCode, startReset } from './reset.ts';
@@ -28,9 +28,11 @@ import {
   showSignIn,
   showStep,
   showTenants,
+  showTerms,
 } from './screens.ts';
 import { codeRecipient } from './sealed-data.ts';
 import { goesAsAsked, leavesFor } from './social/pages.ts';
+import { acceptTerms, termsAt } from './terms.ts';
 import { finishVerification, startVerification } from './verification.ts';
 import { arrive, entry, type LoginRoutesDeps, linkedCode, loadInteraction, type Visit } from './visit.ts';
 
@@ -58,7 +60,12 @@ export function loginRoutes(deps: LoginRoutesDeps): Middleware {
       if (!(await passes(form))) return await askAgain(deps, await arrive(deps, ctx, interaction), page, form);
       if (page === undefined && (await leavesFor(deps, ctx, interaction, form))) return;
       // The engine reads for itself where the journey stands: the most frequent step is not to read it twice.
-      if (page === undefined && form['login'] !== undefined && form['decision'] !== 'deny' && !wantsToBegin(deps, form))
+      if (
+        page === undefined &&
+        (form['login'] ?? form['passkey']) !== undefined &&
+        form['decision'] !== 'deny' &&
+        !wantsToBegin(deps, form)
+      )
         return await attempt(deps, entry(deps, ctx, interaction, undefined, await deps.invited?.(ctx, interaction.client)), form);
       return await answer(deps, await arrive(deps, ctx, interaction), page, form);
     } catch (error) {
@@ -97,8 +104,7 @@ async function show(deps: LoginRoutesDeps, visit: Visit, page: string | undefine
   const linked = page === undefined ? undefined : linkedCode(ctx);
   if (page === 'link') {
     if (linked === undefined || !begins) throw stepInvalid();
-    showLink(visit, linked);
-    return;
+    return showLink(visit, linked);
   }
   if (ctx.query['page'] === 'sign-in' && at.journey.proofs.length === 0) {
     showSignIn(visit);
@@ -126,6 +132,7 @@ async function proceed(deps: LoginRoutesDeps, visit: Visit, again: Again = {}): 
     showProof(deps, visit, step, again);
     return;
   }
+  if (step.name === 'terms') return showTerms(visit, await termsAt(deps, at), again);
   const person = at.journey.accountId === undefined ? undefined : await findPerson(deps.db, at.journey.accountId);
   const recipient = codeRecipient(deps.box, at.journey);
   showStep({ ...visit, person, recipient }, step, again);
@@ -207,6 +214,7 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
     const input = { code: field('code'), password: field('new_password') };
     return goOn(visit, resend ? await resendResetCode(deps, at) : await finishReset(deps, at, input), shown, resend);
   }
+  if (step.name === 'terms') return goOn(visit, await acceptTerms(deps, at, [field('agree_terms'), field('agree_privacy')]), shown);
   if (step.name === 'change_password') return goOn(visit, await changeForcedPassword(deps, at, { password: field('new_password') }), shown);
   throw stepInvalid();
 }
@@ -248,7 +256,7 @@ async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise
 async function showAgain(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise<void> {
   const { step } = visit;
   const isCode = step.name === 'prove' && (!step.first || form['login'] === undefined);
-  if (isCode) showProof(deps, visit, step, { alert: step.first ? 'code.wrong' : 'prove.wrong' });
+  if (isCode) showProof(deps, visit, step, { alert: wrongOf(step, form) });
   else showSignIn(visit, { alert: 'login.refused', typed: { login: form['login'] ?? '' } });
 }
 

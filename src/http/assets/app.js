@@ -120,6 +120,101 @@ function addChallenge(input) {
   });
 }
 
+const bytesOf = (text) => Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
+const textOf = (buffer) =>
+  btoa(String.fromCharCode(...new Uint8Array(buffer)))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+
+/** Options of WebAuthn as the server writes them, for the browser's functions; most browsers, but not all, can do this by themselves. */
+function optionsOf(options) {
+  const withBytes = (list) => list?.map((one) => ({ ...one, id: bytesOf(one.id) }));
+  return {
+    ...options,
+    challenge: bytesOf(options.challenge),
+    ...(options.user ? { user: { ...options.user, id: bytesOf(options.user.id) } } : {}),
+    ...(options.allowCredentials ? { allowCredentials: withBytes(options.allowCredentials) } : {}),
+    ...(options.excludeCredentials ? { excludeCredentials: withBytes(options.excludeCredentials) } : {}),
+  };
+}
+
+/** The answer of an authenticator as JSON text. */
+function answerOf({ id, rawId, type, authenticatorAttachment, response }) {
+  const named = {};
+  for (const name of ['clientDataJSON', 'attestationObject', 'authenticatorData', 'signature', 'userHandle'])
+    if (response[name]) named[name] = textOf(response[name]);
+  if (response.attestationObject) {
+    delete named.authenticatorData;
+    named.transports = response.getTransports?.() ?? [];
+  }
+  const attachment = authenticatorAttachment ? { authenticatorAttachment } : {};
+  return JSON.stringify({ id, rawId: textOf(rawId), type, ...attachment, clientExtensionResults: {}, response: named });
+}
+
+/** A form whose hidden field `name` is filled by an authenticator before it is sent. */
+function addPasskey(form, name, ask) {
+  const fault = document.querySelector('[data-passkey-fault]');
+  const field = form.elements[name];
+  const say = (words) => {
+    fault.textContent = words;
+    fault.hidden = false;
+    fault.tabIndex = -1;
+    fault.focus();
+  };
+  let asking = false;
+  form.addEventListener('submit', (event) => {
+    if (field.value) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (!window.PublicKeyCredential) return say(fault.dataset.unsupported);
+    if (asking) return;
+    asking = true;
+    fault.hidden = true;
+    ask()
+      .then((found) => {
+        field.value = answerOf(found);
+        form.requestSubmit(event.submitter);
+      })
+      .catch(() => say(fault.dataset.failed))
+      .finally(() => {
+        asking = false;
+      });
+  });
+  // Back from the next page: what was answered is used up.
+  window.addEventListener('pageshow', (event) => {
+    if (event.persisted) field.value = '';
+  });
+}
+
+/** Passkeys among what the browser offers to fill in: whoever picks one is signed in without typing. */
+async function addAutofill(input) {
+  const { form } = input;
+  if (!(await window.PublicKeyCredential?.isConditionalMediationAvailable?.())) return;
+  const stop = new AbortController();
+  form.addEventListener('submit', () => stop.abort());
+  const csrf = form.elements._csrf.value;
+  const answer = await fetch(form.action, {
+    method: 'POST',
+    headers: { accept: 'application/json' },
+    body: new URLSearchParams({ _csrf: csrf, method: 'passkey' }),
+    signal: stop.signal,
+  });
+  if (!answer.ok) return;
+  const { challenge } = await answer.json();
+  const found = await navigator.credentials.get({ mediation: 'conditional', publicKey: optionsOf(challenge), signal: stop.signal });
+  const sending = document.createElement('form');
+  sending.method = 'post';
+  sending.action = form.action;
+  for (const [name, value] of Object.entries({ _csrf: csrf, passkey: answerOf(found) })) {
+    const field = document.createElement('input');
+    Object.assign(field, { type: 'hidden', name, value });
+    sending.append(field);
+  }
+  document.body.append(sending);
+  sending.submit();
+}
+
 function wakeUp() {
   for (const form of document.forms) {
     delete form.dataset.sent;
@@ -158,7 +253,7 @@ function addCopy(button) {
   const words = button.textContent;
   button.hidden = false;
   button.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).innerText.trim());
     button.textContent = button.dataset.copied;
     setTimeout(() => {
       button.textContent = words;
@@ -175,6 +270,18 @@ each('input[data-password]', (input) => {
 });
 each('[data-strength]', addStrength);
 each('[data-challenge]', addChallenge);
+each('form[data-passkey-create]', (form) =>
+  addPasskey(form, 'credential', () => navigator.credentials.create({ publicKey: optionsOf(JSON.parse(form.dataset.passkeyCreate)) })),
+);
+each('form[data-passkey-get]', (form) =>
+  addPasskey(form, 'passkey', () => navigator.credentials.get({ publicKey: optionsOf(JSON.parse(form.dataset.passkeyGet)) })),
+);
+// Without it there is the button, and the password.
+each('input[autocomplete~=webauthn]', (input) => addAutofill(input).catch(() => {}));
+each('[data-print]', (button) => {
+  button.hidden = false;
+  button.addEventListener('click', () => window.print());
+});
 each('form', submitOnce);
 each('[data-countdown]', addCountdown);
 each('[data-copy]', addCopy);
