@@ -16,25 +16,21 @@ import { bookOf, createRoleBooks } from '../features/roles/book.ts';
 import { endAccess } from '../features/sessions/commands.ts';
 import { NOTIFY_JOB } from '../features/sessions/index.ts';
 import { TEND_JOB } from '../features/signing-keys/commands.ts';
-import { createAdmit } from '../features/tenants/admit.ts';
 import { createTenantCache } from '../features/tenants/cache.ts';
 import { leaveTenant } from '../features/tenants/members.ts';
 import { listIssuers } from '../features/tenants/store.ts';
 import { createMeter } from '../features/usage/meter.ts';
-import { createSpend, withinLimit } from '../features/usage/spend.ts';
+import { withinLimit } from '../features/usage/spend.ts';
 import { assets } from '../http/assets.ts';
 import { createCsrf } from '../http/csrf.ts';
-import { apiReference } from '../http/docs.ts';
 import { frontDoor } from '../http/front-door.ts';
 import { createHealth, healthRoutes } from '../http/health.ts';
-import { mountRoutes, type RouteDeps } from '../http/mount-routes.ts';
-import { buildOpenApi, openApiDocument } from '../http/openapi.ts';
+import type { RouteDeps } from '../http/mount-routes.ts';
 import { createOwnApp } from '../http/own-app.ts';
 import { createView } from '../http/view.ts';
 import { createChangeFeed } from '../infra/change-feed.ts';
-import { createIdempotencyKeys } from '../infra/idempotency.ts';
 import { createJobs } from '../infra/jobs.ts';
-import { addressKey, createLimits, RULES } from '../infra/limits.ts';
+import { createLimits } from '../infra/limits.ts';
 import type { Logger } from '../infra/log.ts';
 import { createMetrics } from '../infra/metrics.ts';
 import { createOutboundFetch } from '../infra/outbound-http.ts';
@@ -42,7 +38,7 @@ import { createSecretBox } from '../infra/secret-box.ts';
 import { SWEEP_JOB, sweepHandler } from '../infra/sweeps.ts';
 import { createCodes } from '../login/codes.ts';
 import { devMailbox } from '../login/dev-mailbox.ts';
-import { authenticateDirect } from '../login/direct.ts';
+import { createDirectDoor } from '../login/direct-door.ts';
 import { createEngine } from '../login/engine.ts';
 import type { LoginMethod } from '../login/method.ts';
 import { builtInMethods } from '../login/methods/index.ts';
@@ -65,8 +61,10 @@ import { createFederation, signInPages } from './federation.ts';
 import { createInvitations } from './invitations.ts';
 import { createMessages } from './messages.ts';
 import { createNotices } from './notices.ts';
+import { createOwnAccount, createTerms } from './own-account.ts';
 import { createTenantPasswords } from './passwords.ts';
 import { clientLabel, createProtocol } from './protocol.ts';
+import { serveApi } from './serve-api.ts';
 
 export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, WaitOptions {
   log: Logger;
@@ -81,7 +79,7 @@ export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, Wait
 
 /** Everything but the open port: what the server and the command line share. */
 export async function buildApp(config: Config, options: AppOptions) {
-  const { log, clock = systemClock, methods: more = [], strict, onAnswer } = options;
+  const { log, clock = systemClock, methods: more = [] } = options;
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse())
@@ -136,9 +134,11 @@ export async function buildApp(config: Config, options: AppOptions) {
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
     const base = { db, clock, box, limits };
+    const parts = { ...base, config, audit, roles, tenants, meter };
     const accounts = createAccounts({ db, roles });
     const findClient = (clientId: string) => protocol.clients.find(clientId);
     const assurance = createAssurance({ db, clock, tenants, roles, accounts, methods, findClient });
+    const terms = createTerms({ db, clock, feed });
     const engine = createEngine({
       ...notices.hooks,
       ...base,
@@ -147,30 +147,23 @@ export async function buildApp(config: Config, options: AppOptions) {
       codes,
       methods,
       required: assurance.requiredAt,
+      demands: terms.demands,
       resolve: federation.resolve,
       count: (_name, labels) => metrics.login(labels['outcome'] === 'success' ? 'success' : 'failure', labels['method'] ?? 'other'),
     });
 
     const protocol = await createProtocol({
-      config,
-      clock,
+      ...parts,
       log,
-      db,
-      box,
       feed,
-      limits,
       metrics,
       view,
       fetch,
-      audit,
       rootTenantId,
-      roles,
-      tenants,
-      meter,
       accounts,
       assurance,
       issuers: () => issuers,
-      authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
+      direct: { authenticate: (...asked) => direct.authenticate(...asked), act: (...asked) => direct.act(...asked) },
     });
     const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers.map(({ url }) => url), keyOf: storageKey };
     const tenantHere = (): string => issuers.find(({ url }) => url === currentRequest.getStore()?.issuer)?.tenantId ?? rootTenantId;
@@ -178,13 +171,8 @@ export async function buildApp(config: Config, options: AppOptions) {
     const callers = createCallers({ config, clock, db, roles, protocol, warn, ownTenant });
     closers.push(callers.close);
     const invitations = createInvitations({
-      config,
-      clock,
-      db,
-      audit,
-      limits,
+      ...parts,
       queueMail: withinLimit(meter, queueMail),
-      tenants,
       resolveTxt: options.resolveTxt,
     });
     const factors = createFactors({ db, clock, box, audit, tenants, queueMail, mails: mailer !== undefined });
@@ -194,22 +182,16 @@ export async function buildApp(config: Config, options: AppOptions) {
       clients,
       handlers: ofPeople,
     } = createApi({
+      ...parts,
       billing,
-      box,
       connections: federation.connections,
       invitations,
       keys: callers.keys,
       factors: factors.routes,
-      config,
-      clock,
-      db,
       reads,
-      audit,
       passwords,
       protocol,
       sessions,
-      roles,
-      tenants,
       methods: methods.map(({ id }) => id),
     });
     const health = createHealth({ database: async () => checkClock(await db.clockSkewMs(() => clock.now().getTime())) }, log);
@@ -222,11 +204,14 @@ export async function buildApp(config: Config, options: AppOptions) {
       audit: audit.audit,
       transact: audit.transact,
       codes,
+      terms,
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
+    const direct = createDirectDoor({ ...flow, engine });
+    const ownAccount = createOwnAccount({ config, flow, reads, audit, sessions, users, notices: terms, mails: mailer !== undefined });
+    routes.push(...ownAccount.routes);
     const interactions = createBrandedInteractions(protocol.branding, { providerOf: protocol.providerNow, db, audit: audit.audit, clock });
-    const published = [...routes, ...healthRoutes(health)];
     const own = createOwnApp(
       [
         images({ db }),
@@ -234,22 +219,14 @@ export async function buildApp(config: Config, options: AppOptions) {
         brandedPages(protocol, tenantHere),
         frontDoor('/account'),
         serveDirectPaths(protocol.pool),
-        mountRoutes(routes, {
+        ...serveApi(routes, healthRoutes(health), {
+          ...parts,
           authenticate: callers.authenticate,
-          audit: audit.audit,
-          defaultTenantId: tenantHere,
-          admit: createAdmit({ tenants }),
-          spend: createSpend(meter),
-          tenantExists: async (id) => (await tenants.find(id))?.status === 'active',
-          idempotency: createIdempotencyKeys({ db, box }),
-          limit: ({ actor, request }) =>
-            limits.consume(RULES.apiByActor, actor.type === 'anonymous' ? addressKey(request.address) : `${actor.type}:${actor.id}`),
+          tenantHere,
           log,
-          ...(strict === undefined ? {} : { strict }),
-          ...(onAnswer === undefined ? {} : { onAnswer }),
+          issuer: config.issuer,
+          options,
         }),
-        openApiDocument(buildOpenApi(published, { issuer: config.issuer })),
-        apiReference(),
         ...signInPages({
           ...flow,
           social: federation.door,
@@ -266,6 +243,7 @@ export async function buildApp(config: Config, options: AppOptions) {
         accountRoutes({
           ...flow,
           factors: factors.enrolments,
+          own: ownAccount.pages,
           leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: audit.transact, bookOf }, scope, tenantId),
           sessions,
           view,
@@ -287,6 +265,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       [DOMAIN_CHECK_JOB]: domainCheckHandler(invitations.domains),
       [TEND_JOB]: protocol.tend,
       ...ofPeople,
+      ...ownAccount.handlers,
       [NOTIFY_JOB]: protocol.logout.deliver,
     };
     return {

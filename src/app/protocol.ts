@@ -57,7 +57,7 @@ export interface ProtocolParts {
   accounts: Accounts;
   assurance: Assurance;
   /** The engine's direct door. */
-  authenticate: DirectLoginDeps['authenticate'];
+  direct: Pick<DirectLoginDeps, 'authenticate' | 'act'>;
 }
 
 export async function createProtocol(parts: ProtocolParts) {
@@ -120,7 +120,7 @@ export async function createProtocol(parts: ProtocolParts) {
       );
       useFailureLimits(provider, failures);
       useTrafficLimits(provider, { limits: parts.limits, pages, log, count });
-      registerDirectLogin(provider, { ...shared, ...settings, authenticate: parts.authenticate });
+      registerDirectLogin(provider, { ...shared, ...settings, ...parts.direct });
       useDirectPaths(provider);
       cachePublicDocuments(provider, { maxAgeSeconds: lifetimes.jwksMaxAge });
       return provider;

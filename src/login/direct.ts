@@ -1,40 +1,165 @@
+/** Sign-in for clients that ask for the credentials themselves, by the same engine as the pages. */
+import { addSeconds } from '../core/clock.ts';
 import { newSecret, sha256 } from '../core/ids.ts';
+import { DEFAULT_LOCALE } from '../core/messages/catalogue.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Authenticated, Refusal as DirectRefusal } from '../oidc/direct-login.ts';
-import type { Engine } from './engine.ts';
+import type { Attempt, Engine } from './attempt.ts';
+import type { FlowDeps, Position } from './flow.ts';
+import { emailKey, parseEmail } from './identifiers.ts';
+import type { Journey } from './journey.ts';
+import { nextStep, type Step } from './next-step.ts';
+import { parsePhone } from './phone.ts';
+import { policyOf } from './policy.ts';
+import { JOURNEY_SECONDS } from './proof.ts';
+import { INVALID_CREDENTIALS, type Refusal } from './refusal.ts';
+import { findJourney } from './store.ts';
 
-/**
- * Signs a person in for a client that asks for the credentials itself, by the same engine as the pages. What only a page can do (changing a
- * password, proving an address) is a refusal that says so, after the credentials were right.
- */
-export async function authenticateDirect(
-  engine: Engine,
-  input: Readonly<Record<string, unknown>>,
-  client: { clientId: string },
-  scope: Scope,
-): Promise<Authenticated | DirectRefusal> {
+export type Fields = Readonly<Record<string, unknown>>;
+export interface DirectClient {
+  clientId: string;
+}
+export type DirectAnswer = Authenticated | DirectRefusal;
+
+export interface DirectDeps extends FlowDeps {
+  engine: Engine;
+}
+
+export const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** Where a token that a client holds leads to: nothing of one client is of use to another. */
+export const journeyOf = ({ clientId }: DirectClient, token: string): string => sha256(`direct\n${clientId}\n${token}`);
+
+/** What a code is bound to that was asked for before there was a journey: the client, the method and the recipient. */
+export const codeJourneyOf = ({ clientId }: DirectClient, methodId: string, recipient: string): string =>
+  sha256(`code\n${clientId}\n${methodId}\n${recipient}`);
+
+/** A name and a password, or whatever else a first method asks for in its own fields. */
+export async function authenticateDirect(engine: Engine, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
   const { username, ...others } = input;
   const fields = username === undefined ? others : { login: username, ...others };
   const first = engine.methods.filter((method) => method.first).map(({ id }) => id);
+  return attemptDirect(engine, client, scope, { methodId: engine.methodFor(first, fields) ?? first[0] ?? '', input: fields });
+}
+
+/** One attempt; where a second factor is due, the answer's `mfaToken` leads on. */
+export async function attemptDirect(
+  engine: Engine,
+  client: DirectClient,
+  scope: Scope,
+  wanted: Pick<Attempt, 'methodId' | 'input'> & Partial<Attempt>,
+  token: string = newSecret(),
+): Promise<DirectAnswer> {
   const outcome = await engine.attempt(
     { ...scope, clientId: scope.clientId ?? client.clientId },
-    { door: 'direct', journeyId: sha256(newSecret()), methodId: engine.methodFor(first, fields) ?? first[0] ?? '', input: fields },
+    { door: 'direct', journeyId: journeyOf(client, token), ...wanted },
   );
-  if ('refused' in outcome) {
-    const { refused, status, retryAfterSeconds } = outcome;
-    return { refused, status, ...(retryAfterSeconds === undefined ? {} : { extra: { retryAfterSeconds } }) };
-  }
-  switch (outcome.step.name) {
+  if ('refused' in outcome) return refusalOf(outcome);
+  return answerOf(outcome.step, token);
+}
+
+export function refusalOf({ refused, status, retryAfterSeconds }: Refusal): DirectRefusal {
+  return { refused, status, ...(retryAfterSeconds === undefined ? {} : { extra: { retryAfterSeconds } }) };
+}
+
+/** What only a page can do (changing a password, agreeing to terms) is a refusal that says so, after the credentials were right. */
+export function answerOf(step: Step, token: string): DirectAnswer {
+  switch (step.name) {
     case 'done': {
-      const { accountId, acr, amr, authTime } = outcome.step;
-      return { accountId, acr, amr, authTime, epoch: outcome.epoch };
+      const { accountId, acr, amr, authTime } = step;
+      return { accountId, acr, amr, authTime };
     }
+    case 'prove':
+      return { refused: 'auth.mfa_required', status: 401, extra: { mfaToken: token, methods: step.methods } };
     case 'change_password':
       return { refused: 'auth.password_change_required', status: 403 };
     case 'verify_email':
     case 'enter_code':
       return { refused: 'auth.email_unverified', status: 403 };
+    case 'terms':
+      return { refused: 'auth.terms_required', status: 403 };
+    case 'enrol':
+      return { refused: 'auth.enrolment_required', status: 403, extra: { methods: step.methods } };
     default:
       return { refused: 'auth.stronger_authentication_required', status: 403 };
   }
 }
+
+/** Where the journey behind a token stands. */
+export async function positionOf(
+  deps: DirectDeps,
+  client: DirectClient,
+  scope: Scope,
+  token: string,
+): Promise<Position & { step: Step; journey: Journey }> {
+  const now = deps.clock.now();
+  const { journey, settings } = await findJourney(deps.db, journeyOf(client, token), scope.tenantId, now);
+  const policy = policyOf(deps.engine.methods, settings, undefined, deps.engine.enrollable);
+  return {
+    scope,
+    journey,
+    settings,
+    policy,
+    step: nextStep(journey, policy),
+    row: { kind: 'direct', clientId: client.clientId, expiresAt: addSeconds(now, 2 * JOURNEY_SECONDS) },
+    locale: DEFAULT_LOCALE,
+    url: `${scope.request.issuer}/account`,
+  };
+}
+
+/** The address or number that a code goes to, as it is stored; undefined where it is none. */
+export async function recipientFor(deps: DirectDeps, scope: Scope, channel: 'email' | 'sms', to: string): Promise<string | undefined> {
+  if (channel === 'email') {
+    const email = parseEmail(to);
+    return email && emailKey(email);
+  }
+  const country = /^\s*\+/.test(to) ? undefined : (await findJourney(deps.db, '', scope.tenantId, deps.clock.now())).settings.country;
+  return parsePhone(to, country);
+}
+
+/** `mobile` or `email`, and `otp`: the code that `POST /api/auth/otp` had sent. */
+export async function authenticateByCode(
+  deps: DirectDeps,
+  channel: 'email' | 'sms',
+  input: Fields,
+  client: DirectClient,
+  scope: Scope,
+): Promise<DirectAnswer> {
+  const typed = text(input[channel === 'email' ? 'email' : 'mobile']);
+  const login = (await recipientFor(deps, scope, channel, typed)) ?? typed;
+  const methodId = channel === 'email' ? 'email-otp' : 'sms-otp';
+  return attemptDirect(deps.engine, client, scope, {
+    methodId,
+    input: { login, code: text(input['otp']) },
+    codeJourneyId: codeJourneyOf(client, methodId, login),
+    locale: DEFAULT_LOCALE,
+  });
+}
+
+/** The second factor: `code` of the method that is named, else of the one that such a code is of. */
+export async function authenticateSecond(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
+  const token = text(input['mfaToken']);
+  const { step, journey } = await positionOf(deps, client, scope, token);
+  const methods = step.name === 'prove' && !step.first ? step.methods : [];
+  const code = text(input['code']);
+  const isDigits = /^\s*\d{6}\s*$/.test(code);
+  const likely = isDigits ? [journey.chosen, 'totp', 'email-otp', 'sms-otp'] : ['recovery-code', journey.chosen];
+  const named = typeof input['method'] === 'string' ? input['method'] : undefined;
+  const methodId = named ?? likely.find((id) => id !== undefined && methods.includes(id)) ?? (isDigits ? 'totp' : 'recovery-code');
+  const userId = typeof input['userId'] === 'string' ? input['userId'] : undefined;
+  const answer = await attemptDirect(deps.engine, client, scope, { methodId, input: { code }, userId }, token);
+  return sameForAll(answer);
+}
+
+/** A passkey, first or second; `passkeyToken` and `mfaToken` say which challenge it answers. */
+export async function authenticateByPasskey(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
+  const token = text(input['passkeyToken'] ?? input['mfaToken']);
+  const passkey = input['credential'];
+  return sameForAll(await attemptDirect(deps.engine, client, scope, { methodId: 'passkey', input: { passkey } }, token));
+}
+
+/** A token that is used, expired, or another client's is refused like a wrong code. */
+const sameForAll = (answer: DirectAnswer): DirectAnswer =>
+  'refused' in answer && (answer.refused === 'auth.step_invalid' || answer.refused === 'auth.method_unknown')
+    ? refusalOf(INVALID_CREDENTIALS)
+    : answer;

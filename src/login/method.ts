@@ -176,5 +176,8 @@ export function secondFactorsOf(
   const usable = methods
     .filter((method) => canBeSecond(method) && method.enrolled(account))
     .filter((method) => !offered || !method.first || offered.includes(method.id) || asks(method));
-  return { secondFactors: usable.map(({ id }) => id), asked: usable.some(asks) };
+  const asked = usable.some(asks);
+  // A code to an address that everybody has does not stand in for what somebody has set up.
+  const strong = asked ? usable.filter((method) => !method.first || asks(method)) : usable;
+  return { secondFactors: strong.map(({ id }) => id), asked };
 }

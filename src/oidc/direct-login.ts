@@ -17,6 +17,8 @@ import { directTenant, type TenantChoiceDeps, TenantRefused } from './tenant-cho
 import { type GrantContext, NO_REDIRECT } from './tokens.ts';
 
 export const DIRECT_LOGIN = 'urn:gatehouse:params:oauth:grant-type:direct-login';
+/** What leads to such a login, and answers no tokens. */
+export const DIRECT_ACTION = 'urn:gatehouse:params:oauth:grant-type:direct-action';
 
 /** A sign-in that is over. */
 export interface Authenticated {
@@ -37,8 +39,10 @@ export interface Refusal {
 }
 
 export interface DirectLoginDeps extends TenantChoiceDeps {
-  /** The engine's direct door: judges, limits and records the attempt. */
-  authenticate(input: Readonly<Record<string, unknown>>, client: CachedClient, scope: Scope): Promise<Authenticated | Refusal>;
+  /** The engine's direct door: judges, limits and records the attempt that came to `path`. */
+  authenticate(path: string, input: Fields, client: CachedClient, scope: Scope): Promise<Authenticated | Refusal>;
+  /** Sends codes, makes challenges, begins registrations and resets. */
+  act(path: string, input: Fields, client: CachedClient, scope: Scope): Promise<{ status: number; body: object } | Refusal>;
   issuer: string;
   tenantId: string;
   resources: ResourceServerDeps['resources'];
@@ -46,8 +50,18 @@ export interface DirectLoginDeps extends TenantChoiceDeps {
   lifetimes: { accessToken: number; sessionAbsolute: number };
 }
 
-/** What a login method may be given; each is text. */
-export const CREDENTIALS = ['username', 'password'] as const;
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A request as it came in at a path of ours. */
+export interface Direct {
+  path: string;
+  input: Fields;
+}
+
+const directs = new WeakMap<object, Direct>();
+
+/** Keeps what came in, for the grant's handler: by the request, since the library knows no such fields. */
+export const keepDirect = (request: object, direct: Direct): void => void directs.set(request, direct);
 
 const refusals = new WeakMap<object, Refusal>();
 
@@ -61,17 +75,25 @@ export function registerDirectLogin(provider: Provider, deps: DirectLoginDeps): 
     DIRECT_LOGIN,
     async (ctx) => {
       const context = ctx as unknown as GrantContext & KoaContextWithOIDC;
-      if (ctx.state['servedAs'] === undefined) throw new errors.UnsupportedGrantType();
+      const direct = directOf(ctx);
       const params = context.oidc.params as Record<string, unknown>;
       const client = context.oidc.client!;
-      const who = await askEngine(deps, context, recordOf(client), params);
+      const who = await ask(context, recordOf(client), (of, scope) => deps.authenticate(direct.path, direct.input, of, scope));
       const code = await establish(deps, context, client, who, params);
       Object.assign(params, { code, redirect_uri: NO_REDIRECT });
       await redeem(context);
     },
-    ['scope', 'resource', 'tenant', ...CREDENTIALS],
+    ['scope', 'resource', 'tenant'],
     ['resource'],
   );
+  provider.registerGrantType(DIRECT_ACTION, async (ctx) => {
+    const context = ctx as unknown as GrantContext & KoaContextWithOIDC;
+    const { path, input } = directOf(ctx);
+    const done = await ask(context, recordOf(context.oidc.client!), (of, scope) => deps.act(path, input, of, scope));
+    ctx.state['isAction'] = true;
+    context.status = done.status;
+    context.body = done.body;
+  });
   allowByRecord(provider);
 }
 
@@ -80,24 +102,27 @@ function allowByRecord(provider: Provider): void {
   const prototype = provider.Client.prototype;
   const registered = prototype.grantTypeAllowed;
   prototype.grantTypeAllowed = function (this: Client, type: string) {
-    if (type === DIRECT_LOGIN) return recordOf(this).directLogin;
+    if (type === DIRECT_LOGIN || type === DIRECT_ACTION) return recordOf(this).directLogin;
     return registered.call(this, type) || (type === 'refresh_token' && recordOf(this).directLogin);
   };
 }
 
-async function askEngine(
-  deps: DirectLoginDeps,
+/** The grant types are served through their own paths only. */
+function directOf(ctx: GrantContext): Direct {
+  const direct = directs.get((ctx as unknown as KoaContextWithOIDC).req);
+  if (!direct) throw new errors.UnsupportedGrantType();
+  return direct;
+}
+
+async function ask<Answer extends object>(
   ctx: KoaContextWithOIDC,
   client: CachedClient,
-  params: Readonly<Record<string, unknown>>,
-): Promise<Authenticated> {
-  const input = Object.fromEntries(CREDENTIALS.flatMap((name) => (typeof params[name] === 'string' ? [[name, params[name]]] : [])));
-  const outcome = await deps
-    .authenticate(input, client, anonymousScope(client.tenantId, client.clientId))
-    .catch((error: unknown): Refusal => {
-      if (!(error instanceof AppError) || error.status >= 500) throw error;
-      return { refused: error.code, status: error.status, extra: error.extra };
-    });
+  question: (client: CachedClient, scope: Scope) => Promise<Answer | Refusal>,
+): Promise<Answer> {
+  const outcome = await question(client, anonymousScope(client.tenantId, client.clientId)).catch((error: unknown): Refusal => {
+    if (!(error instanceof AppError) || error.status >= 500) throw error;
+    return { refused: error.code, status: error.status, extra: error.extra };
+  });
   if (!('refused' in outcome)) return outcome;
   refusals.set(ctx, outcome);
   markAudited(ctx);

@@ -1,5 +1,5 @@
 /** The direct login and the refresh as our own API speaks them: JSON in, tokens or a problem document out, served by the token endpoint. */
-import { Type } from '@sinclair/typebox';
+import { type TObject, Type } from '@sinclair/typebox';
 import type { Context, Middleware } from 'koa';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { AppError, type FieldError, invalidInput } from '../core/errors.ts';
@@ -9,7 +9,7 @@ import { asAppError, sendProblem } from '../http/problem.ts';
 import { PAGE_BODY_LIMIT, readJson } from '../http/read-body.ts';
 import { type Route, route } from '../http/route.ts';
 import { recordOf } from './client-models.ts';
-import { DIRECT_LOGIN, refusalOf } from './direct-login.ts';
+import { DIRECT_ACTION, DIRECT_LOGIN, keepDirect, refusalOf } from './direct-login.ts';
 import type { ProviderPool } from './provider-pool.ts';
 import { serveAs } from './tokens.ts';
 
@@ -36,30 +36,128 @@ const TOKENS = Type.Object({
   scope: Type.Optional(Type.String()),
 });
 
-const LOGIN = Type.Object({ username: TEXT, password: TEXT, ...ASKED, ...TENANT, ...CLIENT });
-const REFRESH = Type.Object({ refresh_token: TEXT, ...ASKED, ...TENANT, ...CLIENT });
+const ASKS = { ...ASKED, ...TENANT, ...CLIENT };
+const OTP = Type.String({ maxLength: 64, description: 'The six digits that `POST /api/auth/otp` had sent' });
+const CREDENTIAL = Type.Object({}, { additionalProperties: true, description: 'AuthenticationResponseJSON of WebAuthn' });
+const MFA = Type.String({
+  maxLength: 64,
+  description: 'From the 401 with `auth.mfa_required`; works once, for five minutes, for this client',
+});
+const optional = Type.Optional;
 
 interface Door {
-  path: '/api/auth/login' | '/api/sessions/refresh';
+  path: `/api/${string}`;
   grantType: string;
-  body: typeof LOGIN | typeof REFRESH;
+  body: TObject;
+  reply: TObject;
+  status?: 202;
   summary: string;
   description: string;
 }
 
-const DOORS: readonly Door[] = [
-  {
-    path: '/api/auth/login',
-    grantType: DIRECT_LOGIN,
-    body: LOGIN,
-    summary: 'Sign a person in and answer tokens',
-    description:
-      'For clients with `direct_login`: HTTP Basic, `private_key_jwt`, `client_id` for public ones and for those with a certificate. Where a second factor is due: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`. The tokens are for the tenant that `tenant` names, else for the client’s, else for the only one that the person belongs to, else for their home; 403 with `code: "auth.tenant_refused"` where it is none of theirs.',
-  },
+const MFA_DUE = 'Where a second factor is due: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`.';
+const login = (path: string, body: TObject, summary: string, description: string): Door => ({
+  path: `/api/auth/${path}`,
+  grantType: DIRECT_LOGIN,
+  body,
+  reply: TOKENS,
+  summary,
+  description: `${description} ${MFA_DUE}`,
+});
+const action = (path: string, body: TObject, reply: TObject, summary: string, description: string, status?: 202): Door => ({
+  path: `/api/auth/${path}`,
+  grantType: DIRECT_ACTION,
+  body,
+  reply,
+  ...(status === undefined ? {} : { status }),
+  summary,
+  description: `For clients with \`direct_login\`. ${description}`,
+});
+
+export const DIRECT_DOORS: readonly Door[] = [
+  login(
+    'login',
+    Type.Object({ username: TEXT, password: TEXT, ...ASKS }),
+    'Sign a person in and answer tokens',
+    'For clients with `direct_login`: HTTP Basic, `private_key_jwt`, `client_id` for public ones and for those with a certificate. The tokens are for the tenant that `tenant` names, else for the client’s, else for the only one that the person belongs to, else for their home; 403 with `code: "auth.tenant_refused"` where it is none of theirs.',
+  ),
+  login(
+    'login/email',
+    Type.Object({ email: TEXT, otp: OTP, ...ASKS }),
+    'Sign in by a code sent by mail',
+    'An unknown address becomes a person where the tenant lets people register.',
+  ),
+  login(
+    'login/mobile',
+    Type.Object({ mobile: TEXT, otp: OTP, ...ASKS }),
+    'Sign in by a code sent by text message',
+    'An unknown number becomes a person where the tenant lets people register.',
+  ),
+  login(
+    'login/2fa',
+    Type.Object({ mfaToken: MFA, code: TEXT, userId: optional(TEXT), method: optional(TEXT), ...ASKS }),
+    'Prove a second factor',
+    '`method` is one of those that the 401 named; where it is left out, the code tells. `userId`, where it comes along, must be who is signing in.',
+  ),
+  login(
+    'login/passkey',
+    Type.Object({ passkeyToken: optional(TEXT), mfaToken: optional(MFA), credential: CREDENTIAL, ...ASKS }),
+    'Sign in by a passkey',
+    '`passkeyToken` comes with the challenge; with `mfaToken` the passkey is the second factor.',
+  ),
+  login(
+    'verify',
+    Type.Object({ registrationToken: TEXT, code: TEXT, ...ASKS }),
+    'Finish a registration, and sign in',
+    'The code that was sent to the address makes the account.',
+  ),
+  login(
+    'password/reset/complete',
+    Type.Object({ resetToken: TEXT, code: TEXT, password: TEXT, ...ASKS }),
+    'Set a new password, and sign in',
+    'The code that was sent to the address sets the password and ends every session of the person.',
+  ),
+  action(
+    'otp',
+    Type.Object({
+      channel: Type.Union([Type.Literal('email'), Type.Literal('sms')]),
+      to: optional(Type.String({ maxLength: 320, description: 'An address or a number; left out with `mfaToken`' })),
+      mfaToken: optional(MFA),
+      ...CLIENT,
+    }),
+    Type.Object({}),
+    'Have a code sent',
+    'The answer is the same whether anybody has the address or not. The code is for this client and this recipient.',
+    202,
+  ),
+  action(
+    'passkey/options',
+    Type.Object({ mfaToken: optional(MFA), ...CLIENT }),
+    Type.Object({ passkeyToken: optional(Type.String()), publicKey: Type.Object({}, { additionalProperties: true }) }),
+    'A challenge for a passkey',
+    '`publicKey` is for `navigator.credentials.get`; good for one answer, for five minutes.',
+  ),
+  action(
+    'register',
+    Type.Object({ email: TEXT, password: TEXT, givenName: optional(TEXT), familyName: optional(TEXT), ...CLIENT }),
+    Type.Object({ registrationToken: Type.String() }),
+    'Begin a registration',
+    'A code is sent to the address; nothing exists before it comes back, and the answer is the same for an address that has an account.',
+    202,
+  ),
+  action(
+    'password/reset',
+    Type.Object({ email: TEXT, ...CLIENT }),
+    Type.Object({ resetToken: Type.String() }),
+    'Begin to reset a password',
+    'A code is sent if the address has an account; the answer is the same if it has none.',
+    202,
+  ),
   {
     path: '/api/sessions/refresh',
     grantType: 'refresh_token',
-    body: REFRESH,
+    body: Type.Object({ refresh_token: TEXT, ...ASKS }),
+    reply: TOKENS,
     summary: 'Exchange a refresh token',
     description:
       'Client authentication as at the token endpoint. 401 with `code: "session.inactive"` where the refresh token is not good. `tenant` switches to another tenant of the person, for this access token and those to come; 403 with `code: "auth.tenant_refused"` where it is none of theirs, and the refresh token stays good.',
@@ -68,7 +166,7 @@ const DOORS: readonly Door[] = [
 
 /** For OpenAPI; requests to these paths end in the middleware of `serveDirectPaths` before they are routed. */
 export function directRoutes(): Route[] {
-  return DOORS.map(({ path, body, summary, description }) =>
+  return DIRECT_DOORS.map(({ path, body, reply, status, summary, description }) =>
     route(`POST ${path}`, {
       summary,
       description,
@@ -76,7 +174,8 @@ export function directRoutes(): Route[] {
       access: 'client',
       idempotent: false,
       body,
-      reply: TOKENS,
+      reply,
+      ...(status === undefined ? {} : { status }),
       errors: [401, 403],
       handle: async () => {
         throw new Error(`${path} is served by the provider`);
@@ -89,7 +188,8 @@ export function directRoutes(): Route[] {
 export function serveDirectPaths(pool: Pick<ProviderPool, 'handle'>): Middleware {
   return async (ctx, next) => {
     const issuer = currentRequest.getStore()?.issuer;
-    if (issuer === undefined || !DOORS.some(({ path }) => path === ctx.path) || !['POST', 'OPTIONS'].includes(ctx.method)) return next();
+    if (issuer === undefined || !DIRECT_DOORS.some(({ path }) => path === ctx.path) || !['POST', 'OPTIONS'].includes(ctx.method))
+      return next();
     ctx.respond = false;
     setRouteTemplate(ctx.req, ctx.path);
     pool.handle(issuer, ctx.req, ctx.res);
@@ -99,7 +199,7 @@ export function serveDirectPaths(pool: Pick<ProviderPool, 'handle'>): Middleware
 /** For the provider: answers these paths at its token endpoint. */
 export function useDirectPaths(provider: Provider): void {
   provider.use(async (ctx, next) => {
-    const door = DOORS.find(({ path }) => path === ctx.path);
+    const door = DIRECT_DOORS.find(({ path }) => path === ctx.path);
     if (!door) return next();
     if (ctx.method === 'OPTIONS') {
       ctx.url = provider.pathFor('token');
@@ -109,9 +209,10 @@ export function useDirectPaths(provider: Provider): void {
     ctx.state['answersProblems'] = true;
     try {
       const input = await readInput(ctx, door);
-      serveAs(ctx, provider, 'token', { ...input, grant_type: door.grantType });
+      keepDirect(ctx.req, { path: door.path, input });
+      serveAs(ctx, provider, 'token', { ...formOf(door, input), grant_type: door.grantType });
       await next();
-      if (ctx.status !== 200) throw problemOf(ctx as unknown as KoaContextWithOIDC, door);
+      if (ctx.status >= 300) throw problemOf(ctx as unknown as KoaContextWithOIDC, door);
     } catch (error) {
       const problem = asAppError(error);
       if (problem.status === 503) throw problem;
@@ -120,7 +221,13 @@ export function useDirectPaths(provider: Provider): void {
   });
 }
 
-/** Only what is declared goes on to the library, and only as text. */
+/** What the library knows of: who the client is, and what the tokens are to be for. */
+function formOf({ grantType }: Door, input: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const known = new Set([...Object.keys(ASKS), ...(grantType === 'refresh_token' ? ['refresh_token'] : [])]);
+  return Object.fromEntries(Object.entries(input).filter(([name]) => known.has(name)));
+}
+
+/** Only what is declared goes on, and only as text; a passkey's answer is an object. */
 async function readInput(ctx: Context, { body }: Door): Promise<Record<string, unknown>> {
   const { value } = await readJson(ctx.req, PAGE_BODY_LIMIT);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -130,11 +237,15 @@ async function readInput(ctx: Context, { body }: Door): Promise<Record<string, u
   const faults: FieldError[] = [];
   for (const [name, one] of Object.entries(input)) {
     const known = name in body.properties;
-    const fits = isText(one) || (name === 'resource' && Array.isArray(one) && one.every(isText));
+    const declared = body.properties[name];
+    const fits =
+      declared?.['type'] === 'object'
+        ? typeof one === 'object' && one !== null && !Array.isArray(one)
+        : isText(one) || (name === 'resource' && Array.isArray(one) && one.every(isText));
     if (!known || !fits)
       faults.push({
         pointer: `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`,
-        message: known ? 'must be text' : 'is not known here',
+        message: known ? (declared?.['type'] === 'object' ? 'must be an object' : 'must be text') : 'is not known here',
       });
   }
   for (const name of body.required ?? []) if (input[name] === undefined) faults.push({ pointer: `/${name}`, message: 'is required' });
@@ -148,8 +259,10 @@ function problemOf(ctx: KoaContextWithOIDC, door: Door): AppError {
   if (refusal) {
     const seconds = refusal.extra?.['retryAfterSeconds'];
     const headers = typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
+    const { errors, ...extra } = refusal.extra ?? {};
     return new AppError(refusal.refused, refusal.status, 'The sign-in was refused', {
-      extra: { ...refusal.extra },
+      extra,
+      ...(Array.isArray(errors) ? { errors: errors as FieldError[] } : {}),
       headers: { ...headers, ...challengeOf(ctx, refusal.status) },
     });
   }
@@ -164,7 +277,7 @@ function problemOf(ctx: KoaContextWithOIDC, door: Door): AppError {
       ...shown,
       headers: challengeOf(ctx, 401),
     });
-  if (door.grantType === DIRECT_LOGIN && client && !recordOf(client).directLogin)
+  if (door.grantType !== 'refresh_token' && client && !recordOf(client).directLogin)
     return new AppError('auth.direct_login_off', 403, 'This client may not sign people in by itself');
   if (code === 'access_denied' && typeof detail === 'string')
     return new AppError('auth.tenant_refused', 403, 'This tenant is not open to the person', shown);

@@ -40,6 +40,7 @@ export async function runGrant(deps: GrantDeps, handler: GrantHandler, ctx: Gran
       answerAgain(deps, ctx, error.replay);
       return;
     }
+    if (ctx.state['isAction']) return markAudited(ctx);
     const body = bodyOf(ctx);
     const presented = String(params['refresh_token'] ?? '');
     if (unit.joined && unit.replay) adoptSuccessor(unit, body, openAnswer(deps, unit.replay.sealed, presented));

@@ -99,16 +99,21 @@ describe('a method that is added by one entry works in the pages', () => {
     assert.equal(onward.length, 1, 'what works once, works once');
   });
 
-  it('and by the API refuses what only a page can ask for, after the password was right', async () => {
+  it('and by the API, whose token leads on to it once', async () => {
     const person = await site.addPerson({ password: PASSWORD });
     await give(site, person, 'ticket', { word: 'sesame' });
-    const { authenticateDirect } = await import('#src/login/direct.ts');
-    const answer = await authenticateDirect(
-      site.engine,
-      { username: person.email, password: PASSWORD },
-      { clientId: 'app' },
-      site.stranger(),
-    );
-    assert.deepEqual(answer, { refused: 'auth.stronger_authentication_required', status: 403 });
+    const { attemptDirect, authenticateDirect } = await import('#src/login/direct.ts');
+    const scope = { ...site.stranger(), clientId: 'app' };
+    const answer = await authenticateDirect(site.engine, { username: person.email, password: PASSWORD }, { clientId: 'app' }, scope);
+    assert.ok('refused' in answer);
+    const { mfaToken, methods } = answer.extra as { mfaToken: string; methods: string[] };
+    assert.deepEqual([answer.refused, answer.status, methods], ['auth.mfa_required', 401, ['ticket']]);
+    const second = (clientId: string, word: string) =>
+      attemptDirect(site.engine, { clientId }, scope, { methodId: 'ticket', input: { ticket: word } }, mfaToken);
+    assert.ok('refused' in (await second('another', 'sesame')), 'another client’s');
+    assert.ok('refused' in (await second('app', 'wrong')));
+    const both = await Promise.all([second('app', 'sesame'), second('app', 'sesame')]);
+    assert.deepEqual(both.map((one) => ('refused' in one ? one.status : one.acr)).sort(), [409, 'urn:gatehouse:acr:2fa']);
+    assert.ok('refused' in (await second('app', 'sesame')));
   });
 });

@@ -7,6 +7,7 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
 import { accountRoutes } from '#src/account/routes.ts';
 import { ACCOUNT_VIEWS } from '#src/account/views/pages.ts';
+import { createOwnAccount, createTerms } from '#src/app/own-account.ts';
 import { bookOf } from '#src/features/roles/book.ts';
 import { endAccess } from '#src/features/sessions/commands.ts';
 import { leaveTenant } from '#src/features/tenants/members.ts';
@@ -20,7 +21,7 @@ import { createQueueMail, MAIL_JOB, type Mailer, mailHandler } from '#src/infra/
 import { createMailbox, type KeptMessage } from '#src/infra/mailbox.ts';
 import { createCodes } from '#src/login/codes.ts';
 import { devMailbox } from '#src/login/dev-mailbox.ts';
-import { authenticateDirect } from '#src/login/direct.ts';
+import { createDirectDoor } from '#src/login/direct-door.ts';
 import type { FlowDeps } from '#src/login/flow.ts';
 import { loginRoutes } from '#src/login/routes.ts';
 import { loginJobs } from '#src/login/send-code.ts';
@@ -132,7 +133,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     resources,
     accounts,
     lifetimes: LIFETIMES,
-    authenticate: (input, client, scope) => authenticateDirect(engine, input, client, scope),
+    ...createDirectDoor({ ...flow, engine }),
   });
   useDirectPaths(provider);
   const csrf = createCsrf(box);
@@ -152,6 +153,16 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     accountRoutes({
       ...flow,
       factors: { db, clock, box, transact, tell: async () => {}, tenantName: async () => 'Gatehouse' },
+      own: createOwnAccount({
+        config: { issuer: url, accountDeletionGraceDays: 14 },
+        flow,
+        reads: db,
+        audit: h.audit,
+        sessions,
+        users: { roles: rolesNow(db) } as never,
+        notices: createTerms({ db, clock, feed }),
+        mails: true,
+      }).pages,
       leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: flow.transact, bookOf }, scope, tenantId),
       sessions,
       view,

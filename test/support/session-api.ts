@@ -93,7 +93,8 @@ export async function startSessionApi(): Promise<SessionApi> {
     resources,
     accounts: createAccounts({ db, roles: rolesKept(db) }),
     lifetimes: LIFETIMES,
-    authenticate: (input) => engine.answer(input),
+    authenticate: (_path, input) => engine.answer(input),
+    act: async () => ({ status: 202, body: {} }),
   });
   useDirectPaths(issuer.provider);
 
