@@ -8,6 +8,7 @@ import { createClient } from './features/clients/commands.ts';
 import type { NewClient } from './features/clients/schema.ts';
 import { DOMAIN_CHECK_SCHEDULE } from './features/domains/commands.ts';
 import { IMPORT_SCHEDULE } from './features/imports/index.ts';
+import { DELETION_SCHEDULE } from './features/me/deletion.ts';
 import { TEND_JOB } from './features/signing-keys/commands.ts';
 import type { Issuer } from './features/tenants/index.ts';
 import { recoverAdministrator } from './features/users/administrators.ts';
@@ -49,6 +50,7 @@ export async function startApp(config: Config, options: AppOptions) {
       SWEEP_SCHEDULE,
       DOMAIN_CHECK_SCHEDULE,
       IMPORT_SCHEDULE,
+      DELETION_SCHEDULE,
       ...TENANCY_SCHEDULE,
       { name: TEND_JOB, at: '* * * * *' },
     ]);

@@ -67,6 +67,8 @@ export interface Config {
   passwordPolicy: { minLength: number };
   /** Days between the deletion of a tenant and the end of everything of it. */
   tenantDeletionGraceDays: number;
+  /** Days in which a person may change their mind about deleting their account. */
+  accountDeletionGraceDays: number;
 }
 
 /** All that is wrong with the settings, each fault beginning with the setting's name. No fault quotes a secret. */

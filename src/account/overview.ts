@@ -1,4 +1,5 @@
 import { findPassword } from '../features/credentials/store.ts';
+import { findMe } from '../features/me/store.ts';
 import { listGrants, listSessions, type SessionQueryDeps } from '../features/sessions/queries.ts';
 import type { Person } from '../login/people-store.ts';
 import type { BrowserSession } from '../oidc/sessions.ts';
@@ -21,13 +22,15 @@ export async function accountOverview(
   person: Person,
   session: BrowserSession,
 ): Promise<Omit<AccountPage, 'locale' | 'csrf' | 'signOutUrl'>> {
-  const [sessions, apps, password, organizations] = await Promise.all([
+  const [me, sessions, apps, password, organizations] = await Promise.all([
+    findMe(deps.sessions.db, person.id),
     listSessions(deps.sessions, person.id),
     appsOf(deps, person.id),
     findPassword(deps.sessions.db, person.id),
     organizationsOf(deps.sessions.db, person),
   ]);
   return {
+    deleteAfter: me?.delete_after ?? undefined,
     person: { name: nameOf(person), email: person.email, username: person.username },
     password: password && { set: true, changedAt: new Date(password.setAt), changeUrl: '/account/password' },
     sessions: sessions.map(({ id, device, address, authenticatedAt, lastSeenAt }) => ({

@@ -12,7 +12,7 @@ import { limited, type Refusal } from '../login/refusal.ts';
 /** What of sign-in's parts an account page works with. */
 export type AccountFlow = Pick<
   FlowDeps,
-  'db' | 'clock' | 'box' | 'limits' | 'audit' | 'transact' | 'passwords' | 'queueMail' | 'endAccess'
+  'db' | 'clock' | 'box' | 'limits' | 'audit' | 'transact' | 'passwords' | 'queueMail' | 'queueText' | 'endAccess'
 >;
 
 export interface PasswordChange {

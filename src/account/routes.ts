@@ -9,6 +9,8 @@ import { keptInvitation } from './invitation-cookie.ts';
 import { continueInvitation, decideOnInvitation, invitationPage } from './invitations.ts';
 import { decideOnInvited, leave, leavePage } from './organizations.ts';
 import { accountOverview, nameOf } from './overview.ts';
+import type { OwnPagesDeps } from './own-pages.ts';
+import { addOwnPages } from './own-routes.ts';
 import { changeOwnPassword } from './password.ts';
 import {
   addPasskey,
@@ -31,10 +33,11 @@ import { type AccountRoutesDeps, arrive, readPosted, requestFacts, seeOther, sta
 export { ACCOUNT_CLIENT_ID } from './overview.ts';
 export type { AccountRoutesDeps } from './visit.ts';
 
-type Handler = (deps: SecurityDeps, visit: Visit) => Promise<void>;
+type AccountDeps = SecurityDeps & OwnPagesDeps;
+type Handler = (deps: AccountDeps, visit: Visit) => Promise<void>;
 
 /** Answers `/account` and what is below; lets other paths pass. */
-export function accountRoutes(deps: SecurityDeps): Middleware {
+export function accountRoutes(deps: AccountDeps): Middleware {
   const visited = (handle: Handler) => (ctx: Context) => visitedBy(deps, ctx, handle);
   const router = pageRouter()
     .get('/account', visited(overview))
@@ -60,10 +63,11 @@ export function accountRoutes(deps: SecurityDeps): Middleware {
     .post('/account/invitations/:secret', (ctx) => decideOnInvitation(deps, ctx))
     .get('/account/invitations/:secret/register', (ctx) => continueInvitation('create')(deps, ctx))
     .get('/account/invitations/:secret/sign-in', (ctx) => continueInvitation('login')(deps, ctx));
+  addOwnPages(router, visited);
   return servePages(router);
 }
 
-async function visitedBy(deps: SecurityDeps, ctx: Context, handle: Handler): Promise<void> {
+async function visitedBy(deps: AccountDeps, ctx: Context, handle: Handler): Promise<void> {
   ctx.set('cache-control', 'no-store');
   const visit = await arrive(deps, ctx);
   if (!visit) return startSignIn(deps, ctx);

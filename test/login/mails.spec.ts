@@ -16,6 +16,7 @@ const data: Mails = {
   'account-locked': { cause, issuer, resetUrl },
   'account-exists': { cause, issuer, resetUrl, signInUrl: `${issuer}/account` },
   'factor-changed': { cause, issuer, what: 'code_used', left: 2, accountUrl: `${issuer}/account/security` },
+  'account-news': { cause, issuer, news: 'email_changed' },
   invitation: { issuer, tenant: 'Acme', inviter: 'Ada Lovelace', url: `${issuer}/account/invitations/secret`, until: NOW },
 };
 const NAMES = Object.keys(data) as (keyof Mails)[];

@@ -19,6 +19,7 @@ import { createChangeFeed } from '#src/infra/change-feed.ts';
 import { createJobs } from '#src/infra/jobs.ts';
 import { createQueueMail, MAIL_JOB, type Mailer, mailHandler } from '#src/infra/mail.ts';
 import { createMailbox, type KeptMessage } from '#src/infra/mailbox.ts';
+import { createQueueText, SMS_JOB, smsHandler } from '#src/infra/sms.ts';
 import { createCodes } from '#src/login/codes.ts';
 import { devMailbox } from '#src/login/dev-mailbox.ts';
 import { createDirectDoor } from '#src/login/direct-door.ts';
@@ -97,6 +98,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     codes,
     methods,
     queueMail,
+    queueText: createQueueText({ jobs, box }),
     endAccess: (userId, sql, more) => endAccess(sessions, userId, sql, more),
   };
   const accounts = createAccounts({ db, roles: rolesNow(db) });
@@ -186,7 +188,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     view,
     log,
   });
-  await jobs.start({ ...loginJobs(flow), [MAIL_JOB]: mailHandler({ box, mailer, clock, log }) });
+  await jobs.start({ ...loginJobs(flow), [MAIL_JOB]: mailHandler({ box, mailer, clock, log }), [SMS_JOB]: smsHandler({ box, texter: mailbox, clock, log }) });
 
   const mails = async (to: string): Promise<KeptMessage[]> => (await mailbox.list()).filter((mail) => mail.to === to);
   const site: Site = {
@@ -248,7 +250,7 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
   return site;
 }
 
-export const codeIn = (mail: KeptMessage): string => /\b(\d{6})\b/.exec(mail.subject ?? '')?.[1] ?? assert.fail('no code in the subject');
+export const codeIn = (mail: KeptMessage): string => /\b(\d{6})\b/.exec(mail.subject ?? mail.text)?.[1] ?? assert.fail('no code in the subject');
 
 export interface Landed {
   location?: URL;

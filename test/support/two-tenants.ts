@@ -85,6 +85,14 @@ export async function settle(app: RunningApp, name: string): Promise<Settled> {
   const invitation = id(await make(`/api/tenants/${tenantId}/invitations`, { email: `${mark}@elsewhere.example` }, own));
   const domain = id(await make(`/api/tenants/${tenantId}/domains`, { domain: `${mark}.example` }, own));
   const ipRule = id(await make(`/api/tenants/${tenantId}/ip-rules`, { cidr: '203.0.113.0/24', action: 'deny', description: mark }, own));
+  const notice = id(await make('/api/notices', { kind: 'terms', label: mark, url: `https://${mark}.example/terms` }, own));
+  const connection = id(
+    await make(
+      '/api/connections',
+      { kind: 'oidc', name: mark, clientId: mark, clientSecret: 'secret', issuer: `https://${mark}.example` },
+      own,
+    ),
+  );
   const imported = await app.api('POST', '/api/users/import?dryRun=true', `{"username":"${mark}.imported"}\n`, {
     ...own,
     'content-type': 'application/x-ndjson',
@@ -117,6 +125,8 @@ export async function settle(app: RunningApp, name: string): Promise<Settled> {
       invitations: invitation,
       domains: domain,
       'ip-rules': ipRule,
+      connections: connection,
+      notices: notice,
       imports: id(imported.body),
       sessions: id(current),
       grants: id(client, 'client_id'),

@@ -238,7 +238,7 @@ function checkAbove(scope: Scope, { type, roles }: Membership, book: RoleBook): 
 }
 
 /** The installation and the person's home keep an active owner; another tenant's is no reason to let somebody in any longer. */
-async function checkNotLast(deps: Pick<UserDeps, 'roles'>, sql: Sql, scope: Scope, userId: string): Promise<void> {
+export async function checkNotLast(deps: Pick<UserDeps, 'roles'>, sql: Sql, scope: Scope, userId: string): Promise<void> {
   for (const { tenant_id, type, roles } of await membershipsOf(sql, userId)) {
     if (type !== 'root' && tenant_id !== scope.tenantId) continue;
     if (!(await deps.roles.of(tenant_id)).isOwner(roles)) continue;

@@ -129,6 +129,12 @@ export interface ElsewherePage extends PageBase {
   url: string;
 }
 
+/** `agree_terms` and `agree_privacy` carry the id of the notice; or `decision=deny`. */
+export interface TermsPage extends PageBase {
+  tenant?: string | undefined;
+  notices: readonly { id: string; kind: 'terms' | 'privacy'; label: string; url: string }[];
+}
+
 /** The pages of the browser journey, by the name of their template. */
 export interface LoginPages {
   login: LoginPage;
@@ -143,6 +149,7 @@ export interface LoginPages {
   consent: ConsentPage;
   'select-account': SelectAccountPage;
   tenant: TenantPage;
+  terms: TermsPage;
   expired: ExpiredPage;
   elsewhere: ElsewherePage;
 }
