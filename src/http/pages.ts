@@ -26,6 +26,8 @@ export interface PageChallenge {
   token: string;
   /** Leading zero bits. */
   difficulty: number;
+  /** The form is not taken without; else only the buttons of methods that have a message sent need it. */
+  whole: boolean;
 }
 
 /** How a page shows whose it is. */

@@ -65,7 +65,7 @@ export function createProofOfWork({ box, clock, limits, difficultyOf }: ProofOfW
       if (difficulty === undefined) return undefined;
       const until = epochSeconds(addSeconds(clock.now(), LIFETIME_SECONDS));
       const task: Task = { tenantId, purpose, difficulty, nonce: newSecret(12), until };
-      return { token: box.seal(JSON.stringify(task), CONTEXT).toString('base64url'), difficulty };
+      return { token: box.seal(JSON.stringify(task), CONTEXT).toString('base64url'), difficulty, whole: purpose !== 'code' };
     },
     async passes(tenantId, purpose, answer = '') {
       if ((await difficultyOf(tenantId)) === undefined) return true;

@@ -108,7 +108,7 @@ function addChallenge(input) {
     });
     return work;
   };
-  const always = !form.querySelector('[name=password]');
+  const always = 'whole' in input.dataset;
   if (always) form.addEventListener('focusin', begin, { once: true });
   form.addEventListener('submit', (event) => {
     const { submitter } = event;

@@ -27,7 +27,8 @@ export const errors = {
   'limit.now': 'Sie können es jetzt erneut versuchen.',
   'challenge.needs_script':
     'Um Programme fernzuhalten, braucht dieses Formular JavaScript. Schalten Sie es ein und laden Sie die Seite neu.',
-  'challenge.unsolved': 'Ihr Browser war mit einer Prüfung, die Programme fernhält, noch nicht fertig. Versuchen Sie es erneut.',
+  'challenge.unsolved':
+    'Ihr Browser war mit einer Prüfung, die Programme fernhält, noch nicht fertig. Sie braucht JavaScript: Versuchen Sie es erneut.',
   'misdirected.title': 'Dieser Server hat eine andere Adresse',
   'misdirected.use': 'Sie haben {host} aufgerufen, der Server ist aber hier erreichbar:',
   'misdirected.setting': 'Wenn Sie diesen Server betreiben und {host} richtig ist, setzen Sie {setting} darauf und starten Sie ihn neu.',

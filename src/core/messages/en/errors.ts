@@ -24,7 +24,7 @@ export const errors = {
   'limit.when': 'Try again {when}.',
   'limit.now': 'You can try again now.',
   'challenge.needs_script': 'To keep programs out, this form needs JavaScript. Switch it on and reload the page.',
-  'challenge.unsolved': 'Your browser had not finished a check that keeps programs out. Try again.',
+  'challenge.unsolved': 'Your browser had not finished a check that keeps programs out. It needs JavaScript: try again.',
   'misdirected.title': 'This server answers to another address',
   'misdirected.use': 'You asked for {host}, but it is reachable at:',
   'misdirected.setting': 'If you run this server and {host} is right, set {setting} to it and restart.',

@@ -25,7 +25,7 @@ export const errors = {
   'limit.when': 'Réessayez {when}.',
   'limit.now': 'Vous pouvez réessayer maintenant.',
   'challenge.needs_script': 'Pour écarter les programmes, ce formulaire a besoin de JavaScript. Activez-le et rechargez la page.',
-  'challenge.unsolved': 'Votre navigateur n’avait pas terminé un contrôle qui écarte les programmes. Réessayez.',
+  'challenge.unsolved': 'Votre navigateur n’avait pas terminé un contrôle qui écarte les programmes. Il demande JavaScript : réessayez.',
   'misdirected.title': 'Ce serveur répond à une autre adresse',
   'misdirected.use': 'Vous avez demandé {host}, mais le serveur est joignable ici :',
   'misdirected.setting':
