@@ -6,6 +6,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import argon2 from 'argon2';
+import { BESIDE, BESIDE_BUDGET, SIGN_INS_PER_SECOND, signInsBesideTokens, TOKENS_PER_SECOND } from './beside.ts';
 import { measure, median, type Sample } from './load.ts';
 import { OPERATIONS, type Target } from './operations.ts';
 import { startTargets } from './targets.ts';
@@ -98,8 +99,11 @@ try {
     });
     if (!options.json) process.stderr.write(`${name} done\n`);
   }
+  const gatehouse = targets.all.find(({ name }) => name === 'gatehouse')!;
+  const isWanted = !options.only || BESIDE.includes(options.only);
+  const beside = isWanted ? await signInsBesideTokens(gatehouse, options.sanity ? 2 : 20) : undefined;
   if (options.json) {
-    console.log(JSON.stringify({ rounds, hashCpuMs: median(hashes) * 1000, rows }, null, 2));
+    console.log(JSON.stringify({ rounds, hashCpuMs: median(hashes) * 1000, rows, ...(beside ? { beside } : {}) }, null, 2));
   } else {
     console.log(
       `requests per CPU-second of the server process, medians of ${rounds} rounds; one password hash costs ${(median(hashes) * 1000).toFixed(1)} ms CPU`,
@@ -109,6 +113,12 @@ try {
       const ratio = row.cpuRatioWithoutHash === undefined ? `${row.ratio.toFixed(2)} x` : `${row.cpuRatioWithoutHash.toFixed(2)} x CPU`;
       console.log(
         `${row.operation.padEnd(26)} ${row.bare.toFixed(0).padStart(7)} ${row.gatehouse.toFixed(0).padStart(10)}  ${ratio.padEnd(10)} ${row.statementsPerRequest.toFixed(1).padStart(4)}  ${`${row.p50Ms.bare.toFixed(1)} / ${row.p50Ms.gatehouse.toFixed(1)}`.padEnd(19)}  ${row.budget}`,
+      );
+    }
+    if (beside) {
+      const { tokens, signIns } = beside;
+      console.log(
+        `${BESIDE}: ${SIGN_INS_PER_SECOND} sign-ins a second (p50 ${signIns.p50Ms.toFixed(0)} ms, p95 ${signIns.p95Ms.toFixed(0)} ms) beside ${TOKENS_PER_SECOND} tokens a second: p50 ${tokens.p50Ms.toFixed(1)} ms, p95 ${tokens.p95Ms.toFixed(1)} ms, p99 ${tokens.p99Ms.toFixed(1)} ms; budget: ${BESIDE_BUDGET}`,
       );
     }
   }
