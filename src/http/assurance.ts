@@ -25,6 +25,8 @@ export function hasAssurance(
 ): boolean {
   const { session } = scope;
   if (rank(session?.acr) < rank(acr)) return false;
+  // A device that is trusted stood in for the second factor: nobody showed one.
+  if (acr === ACR[1] && session?.acr === ACR[1] && session.amr?.includes('mfa') === false) return false;
   if (maxAgeSeconds === undefined) return true;
   return session?.authTime !== undefined && epochSeconds(clock.now()) - session.authTime <= maxAgeSeconds;
 }

@@ -14,11 +14,12 @@ import { saveJourney } from './journey-store.ts';
 import { pick } from './judge.ts';
 import { type LoginMethod, secondFactorsOf } from './method.ts';
 import { nextStep, ONE_FACTOR, rank } from './next-step.ts';
+import { parsePhone } from './phone.ts';
 import { mayRegister, policyOf } from './policy.ts';
 import { JOURNEY_SECONDS } from './proof.ts';
 import { limited, type Refusal, STEP_INVALID } from './refusal.ts';
 import { codeJob } from './send-code.ts';
-import { type AttemptFacts, findAccount, findAttempt } from './store.ts';
+import { type AttemptFacts, findAccount, findAttempt, findJourney } from './store.ts';
 import type { JudgeDeps } from './taken.ts';
 
 const CHALLENGE_SECONDS = 300;
@@ -29,7 +30,7 @@ export async function begin(deps: JudgeDeps, scope: Scope, request: BeginRequest
   const now = clock.now();
   const method = deps.byId.get(request.methodId);
   if (!method) return { refused: 'auth.method_unknown', status: 422 };
-  const input = pick(method, request.input);
+  const input = await asStored(deps, scope, method, pick(method, request.input), now);
   if (!Value.Check(Type.Partial(method.input), input)) return { refused: 'input.invalid', status: 422 };
   const typed = method.first ? method.identifier?.(input as never)?.trim() : undefined;
   const claimed = typed ? readLogin(typed) : undefined;
@@ -64,6 +65,14 @@ export async function begin(deps: JudgeDeps, scope: Scope, request: BeginRequest
   const kept = { state, challenge, ...(typed ? { login: typed.slice(0, LONGEST_LOGIN) } : {}) };
   const next = { ...chosen, begun: keepBegun(deps.box, chosen, method.id, kept, { now, seconds: CHALLENGE_SECONDS }) };
   return { journey: await save(at, next), challenge, redirect };
+}
+
+/** A number as it is stored, whichever way it was typed; names and what is no number stay as they are. */
+async function asStored(deps: JudgeDeps, scope: Scope, { channel }: LoginMethod, input: Record<string, unknown>, now: Date) {
+  const { login } = input;
+  if (channel !== 'sms' || typeof login !== 'string') return input;
+  const country = login.trim().startsWith('+') ? undefined : (await findJourney(deps.db, '', scope.tenantId, now)).settings.country;
+  return { ...input, login: (await parsePhone(login, country)) ?? login };
 }
 
 interface At {

@@ -14,7 +14,7 @@ import { createPasswordHasher } from '#src/infra/password-hash.ts';
 import { type Database, openDatabase } from '#src/infra/postgres.ts';
 import { createSecretBox, type SecretBox } from '#src/infra/secret-box.ts';
 import { createCodes } from '#src/login/codes.ts';
-import { createEngine, type Engine } from '#src/login/engine.ts';
+import { createEngine, type Engine, type EngineDeps } from '#src/login/engine.ts';
 import type { LoginMethod } from '#src/login/method.ts';
 import { builtInMethods } from '#src/login/methods/index.ts';
 import { createTestDatabase, type TestDatabase } from '#test/support/database.ts';
@@ -70,7 +70,10 @@ export interface TestPerson {
 
 export const PASSWORD = 'correct horse battery staple';
 
-export async function createHarness(more: (h: Omit<Harness, 'engine' | 'methods'>) => LoginMethod[] = () => []): Promise<Harness> {
+export async function createHarness(
+  more: (h: Omit<Harness, 'engine' | 'methods'>) => LoginMethod[] = () => [],
+  hooks: Pick<EngineDeps, 'required' | 'demands' | 'enrollable'> = {},
+): Promise<Harness> {
   const database = await createTestDatabase();
   const db = openDatabase({ url: database.url });
   const box = createSecretBox([randomBytes(32)]);
@@ -140,6 +143,7 @@ export async function createHarness(more: (h: Omit<Harness, 'engine' | 'methods'
     ...base,
     methods,
     engine: createEngine({
+      ...hooks,
       db,
       clock,
       box,

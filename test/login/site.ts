@@ -65,8 +65,10 @@ async function signingKeys(): Promise<JWK[]> {
   return Promise.all(['RS256', 'ES256', 'EdDSA'].map(make));
 }
 
-export async function startSite(options: { more?: Parameters<typeof createHarness>[0]; mail?: boolean } = {}): Promise<Site> {
-  const h = await createHarness(options.more);
+export async function startSite(
+  options: { more?: Parameters<typeof createHarness>[0]; hooks?: Parameters<typeof createHarness>[1]; mail?: boolean } = {},
+): Promise<Site> {
+  const h = await createHarness(options.more, options.hooks);
   const { db, box, clock, limits, log, passwords, methods, engine, tenantId } = h;
   const { audit, transact } = h.audit;
   const feed = await createChangeFeed(db, { intervalMs: 60_000, maxAgeMs: 600_000 });
@@ -188,7 +190,11 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
     view,
     log,
   });
-  await jobs.start({ ...loginJobs(flow), [MAIL_JOB]: mailHandler({ box, mailer, clock, log }), [SMS_JOB]: smsHandler({ box, texter: mailbox, clock, log }) });
+  await jobs.start({
+    ...loginJobs(flow),
+    [MAIL_JOB]: mailHandler({ box, mailer, clock, log }),
+    [SMS_JOB]: smsHandler({ box, texter: mailbox, clock, log }),
+  });
 
   const mails = async (to: string): Promise<KeptMessage[]> => (await mailbox.list()).filter((mail) => mail.to === to);
   const site: Site = {
@@ -250,7 +256,8 @@ export async function startSite(options: { more?: Parameters<typeof createHarnes
   return site;
 }
 
-export const codeIn = (mail: KeptMessage): string => /\b(\d{6})\b/.exec(mail.subject ?? mail.text)?.[1] ?? assert.fail('no code in the subject');
+export const codeIn = (mail: KeptMessage): string =>
+  /\b(\d{6})\b/.exec(mail.subject ?? mail.text)?.[1] ?? assert.fail('no code in the subject');
 
 export interface Landed {
   location?: URL;
