@@ -79,6 +79,7 @@ const OURS = {
   }),
   allowed_origins: Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { maxItems: 100, uniqueItems: true, description: 'For CORS' }),
   require_pkce: Type.Boolean({ description: 'Only a confidential client that sends a nonce may do without' }),
+  require_second_factor: Type.Boolean({ description: 'Whoever signs in to it needs a second factor, whatever the tenant asks for' }),
   default_resource: Type.String({ minLength: 1, maxLength: 512, description: 'The API for which tokens are where none is named' }),
   brand_color: Type.String({
     pattern: '^#[0-9a-fA-F]{6}$',
@@ -121,6 +122,7 @@ export const CLIENT = Type.Object({
   default_resource: Type.Optional(OURS.default_resource),
   id_token_claims: Type.Optional(OURS.id_token_claims),
   brand_color: Type.Optional(OURS.brand_color),
+  require_second_factor: Type.Optional(OURS.require_second_factor),
   secrets: Type.Array(SECRET_VIEW),
   created_at: Type.String({ format: 'date-time' }),
   updated_at: Type.String({ format: 'date-time' }),
