@@ -6,19 +6,19 @@ import { removeFactor, renameFactor, replaceRecoveryCodes } from '../features/fa
 import { demandOf, demandOfCodes } from '../features/factors/demand.ts';
 import type { Factor } from '../features/factors/index.ts';
 import { findFactors } from '../features/factors/store.ts';
+import { type Fault, faultOf, nameIn, readCredential } from '../login/enrol-form.ts';
 import { type EnrolmentDeps, type EnrolmentId, finishEnrolment, type Shown, showEnrolment, startEnrolment } from '../login/enrolment.ts';
+import { showLoginPage } from '../login/views/pages.ts';
 import { confirm } from './step-up.ts';
 import { showAccountPage } from './views/pages.ts';
 import { type AccountRoutesDeps, readPosted, seeOther, type Visit } from './visit.ts';
 
-export type SecurityDeps = AccountRoutesDeps & { factors: EnrolmentDeps };
+export type SecurityDeps = AccountRoutesDeps & { enrolments: EnrolmentDeps };
 
-type Form = Readonly<Record<string, string>>;
 type Handler = (deps: SecurityDeps, visit: Visit) => Promise<void>;
 
 const HOME = '/account/security';
 const UNPROCESSABLE = 422;
-const LONGEST_CREDENTIAL = 131_072;
 
 export const securityPage: Handler = async (deps, { ctx, person, page }) => {
   const factors = await findFactors(deps.db, person.id);
@@ -75,21 +75,19 @@ const ceremonyOf = <Id extends EnrolmentId>({ session, person }: Visit, kind: Id
 /** What was begun in this session, or a new one. */
 async function begun<Id extends EnrolmentId>(deps: SecurityDeps, visit: Visit, kind: Id): Promise<Shown<Id>> {
   const ceremony = ceremonyOf(visit, kind);
-  return (await showEnrolment(deps.factors, visit.scope, ceremony)) ?? (await startEnrolment(deps.factors, visit.scope, ceremony));
+  return (await showEnrolment(deps.enrolments, visit.scope, ceremony)) ?? (await startEnrolment(deps.enrolments, visit.scope, ceremony));
 }
-
-type Fault = { alert: Note } | { errors: Readonly<Record<string, Note>> };
 
 async function showTotp(deps: SecurityDeps, visit: Visit, fault?: Fault): Promise<void> {
   const shown = await begun(deps, visit, 'totp');
   const data = { ...visit.page, ...fault, ...shown, backUrl: HOME };
-  showAccountPage(visit.ctx, deps.view, 'account-totp', data, { status: fault ? UNPROCESSABLE : 200 });
+  showLoginPage(visit.ctx, deps.view, 'enrol-totp', data, { status: fault ? UNPROCESSABLE : 200 });
 }
 
 async function showPasskey(deps: SecurityDeps, visit: Visit, fault?: Fault): Promise<void> {
   const options = JSON.stringify(await begun(deps, visit, 'passkey'));
   const data = { ...visit.page, ...fault, options, backUrl: HOME };
-  showAccountPage(visit.ctx, deps.view, 'account-passkey', data, { status: fault ? UNPROCESSABLE : 200 });
+  showLoginPage(visit.ctx, deps.view, 'enrol-passkey', data, { status: fault ? UNPROCESSABLE : 200 });
 }
 
 export const totpPage: Handler = fresh((deps, visit) => showTotp(deps, visit));
@@ -97,36 +95,20 @@ export const passkeyPage: Handler = fresh((deps, visit) => showPasskey(deps, vis
 
 export const addTotp: Handler = fresh(async (deps, visit) => {
   const form = await readPosted(deps, visit);
-  const fault = await enrol(deps, visit, 'totp', { code: form['code'] ?? '', ...named(form) });
+  const fault = await enrol(deps, visit, 'totp', { code: form['code'] ?? '', ...nameIn(form) });
   if (fault) await showTotp(deps, visit, fault);
 });
 
 export const addPasskey: Handler = fresh(async (deps, visit) => {
   const form = await readPosted(deps, visit);
-  const fault = await enrol(deps, visit, 'passkey', { credential: parsed(form['credential'] ?? ''), ...named(form) });
+  const fault = await enrol(deps, visit, 'passkey', { credential: readCredential(form), ...nameIn(form) });
   if (fault) await showPasskey(deps, visit, fault);
 });
-
-const FAULTS: Readonly<Record<string, Note>> = {
-  'factor.limit': 'factor.limit',
-  'factor.taken': 'factor.taken',
-  'factor.last': 'factor.last',
-  'factor.missing': 'security.codes_none',
-  'enrolment.expired': 'factor.expired',
-  'input.invalid': 'passkey.failed',
-};
-
-/** What went wrong, in words; throws on what is no fault of whoever reads the page. */
-function faultOf(error: unknown): Fault {
-  const note = error instanceof AppError ? FAULTS[error.code] : undefined;
-  if (!note) throw error;
-  return { alert: note };
-}
 
 async function enrol(deps: SecurityDeps, visit: Visit, kind: EnrolmentId, input: object): Promise<Fault | undefined> {
   const { ctx, scope, page, person } = visit;
   try {
-    const id = await finishEnrolment(deps.factors, scope, ceremonyOf(visit, kind), input, page.locale ?? 'en');
+    const id = await finishEnrolment(deps.enrolments, scope, ceremonyOf(visit, kind), input, page.locale ?? 'en');
     if (id === undefined) return kind === 'totp' ? { errors: { code: 'totp.wrong' } } : { alert: 'passkey.failed' };
     const factors = await findFactors(deps.db, person.id);
     // Whoever has nothing to fall back on is led to the codes at once.
@@ -147,7 +129,7 @@ export const makeCodes: Handler = fresh(async (deps, visit) => {
   const { ctx, scope, page, person } = visit;
   await readPosted(deps, visit);
   try {
-    const { codes } = await replaceRecoveryCodes(deps.factors, scope, person.id);
+    const { codes } = await replaceRecoveryCodes(deps.enrolments, scope, person.id);
     showAccountPage(ctx, deps.view, 'account-codes', { ...page, codes, replaces: false, backUrl: HOME });
   } catch (error) {
     const data = { ...page, ...faultOf(error), codes: undefined, replaces: false, backUrl: HOME };
@@ -170,12 +152,12 @@ export const renamePage: Handler = fresh(async (deps, { ctx, page }, factors) =>
 export const rename: Handler = fresh(async (deps, visit, factors) => {
   const { ctx, scope, person, page } = visit;
   const { id, name: before = '' } = named404(ctx, factors);
-  const { name } = named(await readPosted(deps, visit));
+  const { name } = nameIn(await readPosted(deps, visit));
   if (name === undefined) {
     const data = { ...page, name: before, errors: { name: 'field.required' as const }, backUrl: HOME };
     return showAccountPage(ctx, deps.view, 'account-rename', data, { status: UNPROCESSABLE });
   }
-  await renameFactor(deps.factors, scope, { userId: person.id, id, name });
+  await renameFactor(deps.enrolments, scope, { userId: person.id, id, name });
   doneWith(ctx, 'renamed');
 });
 
@@ -193,27 +175,10 @@ export const remove: Handler = fresh(async (deps, visit, factors) => {
   const form = await readPosted(deps, visit);
   if (form['decision'] === 'deny') return seeOther(ctx, HOME);
   try {
-    await removeFactor(deps.factors, scope, { userId: person.id, id });
+    await removeFactor(deps.enrolments, scope, { userId: person.id, id });
     doneWith(ctx, 'removed', name);
   } catch (error) {
     const data = { ...page, ...faultOf(error), name, codesToo: false };
     showAccountPage(ctx, deps.view, 'account-remove', data, { status: UNPROCESSABLE });
   }
 });
-
-function named(form: Form): { name?: string } {
-  const name = [...(form['name'] ?? '')]
-    .filter((letter) => !/\p{Cc}|\p{Zl}|\p{Zp}/u.test(letter))
-    .slice(0, 60)
-    .join('')
-    .trim();
-  return name ? { name } : {};
-}
-
-function parsed(text: string): unknown {
-  try {
-    return text.length > LONGEST_CREDENTIAL ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

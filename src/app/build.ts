@@ -52,7 +52,7 @@ import { createApi } from './api.ts';
 import { createAssurance } from './assurance.ts';
 import { billed } from './billing.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
-import { brandedPages, createBrandedInteractions } from './branding.ts';
+import { brandedPages, brandName, createBrandedInteractions } from './branding.ts';
 import { createCallers } from './callers.ts';
 import { createChallenges } from './challenges.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
@@ -124,7 +124,17 @@ export async function buildApp(config: Config, options: AppOptions) {
     );
 
     const meterMessage = (tenantId: string): void => meter.count(tenantId, 'messages');
-    const messages = createMessages({ config, clock, log, db, box, jobs, fetch, count: meterMessage });
+    const messages = createMessages({
+      config,
+      clock,
+      log,
+      db,
+      box,
+      jobs,
+      fetch,
+      count: meterMessage,
+      nameOf: (id) => brandName({ tenants, rootTenantId }, id),
+    });
     const { mailbox, mailer, queueMail, queueText } = messages;
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
     const passwords = createTenantPasswords({ db, tenants, rules: { ...config.passwordPolicy, contextWords } });
@@ -139,8 +149,10 @@ export async function buildApp(config: Config, options: AppOptions) {
     const findClient = (clientId: string) => protocol.clients.find(clientId);
     const assurance = createAssurance({ db, clock, tenants, roles, accounts, methods, findClient });
     const terms = createTerms({ db, clock, feed });
+    const factors = createFactors({ db, clock, box, audit, tenants, queueMail, mails: mailer !== undefined });
     const engine = createEngine({
       ...notices.hooks,
+      ...factors.hooks,
       ...base,
       audit: audit.audit,
       transact: audit.transact,
@@ -175,7 +187,6 @@ export async function buildApp(config: Config, options: AppOptions) {
       queueMail: withinLimit(meter, queueMail),
       resolveTxt: options.resolveTxt,
     });
-    const factors = createFactors({ db, clock, box, audit, tenants, queueMail, mails: mailer !== undefined });
     const {
       routes,
       users,
@@ -205,6 +216,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       transact: audit.transact,
       codes,
       terms,
+      enrolments: factors.enrolments,
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
@@ -242,7 +254,6 @@ export async function buildApp(config: Config, options: AppOptions) {
         }),
         accountRoutes({
           ...flow,
-          factors: factors.enrolments,
           own: ownAccount.pages,
           leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: audit.transact, bookOf }, scope, tenantId),
           sessions,

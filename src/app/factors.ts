@@ -1,5 +1,6 @@
 /** What people sign in with beside a password, with what it runs on. */
 import type { Clock } from '../core/clock.ts';
+import type { Scope } from '../core/scope.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { factorRoutes } from '../features/factors/routes.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
@@ -8,8 +9,9 @@ import type { Route } from '../http/route.ts';
 import type { QueueMail } from '../infra/mail.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
-import { type EnrolmentDeps, finishEnrolment, startEnrolment } from '../login/enrolment.ts';
+import { ENROLMENTS, type EnrolmentDeps, finishEnrolment, startEnrolment } from '../login/enrolment.ts';
 import { tellOfFactor } from '../login/factor-mail.ts';
+import { findPerson } from '../login/people-store.ts';
 
 export interface FactorParts {
   db: Database;
@@ -23,6 +25,8 @@ export interface FactorParts {
 }
 
 export interface Factors {
+  /** What the engine calls and offers. */
+  hooks: { enrollable: readonly string[]; codeUsed(scope: Scope, userId: string, left: number): Promise<void> };
   enrolments: EnrolmentDeps;
   routes: Route[];
 }
@@ -43,6 +47,13 @@ export function createFactors({ db, clock, box, audit, tenants, queueMail, mails
     },
   };
   return {
+    hooks: {
+      enrollable: ENROLMENTS,
+      async codeUsed(scope, userId, left) {
+        const person = mails ? await findPerson(db, userId) : undefined;
+        if (person) await tellOfFactor({ clock, queueMail }, scope, { ...person, what: 'code_used', left });
+      },
+    },
     enrolments,
     routes: factorRoutes({
       ...enrolments,

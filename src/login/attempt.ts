@@ -32,6 +32,8 @@ export interface EngineDeps {
   locked?(scope: Scope, userId: string | undefined, key: string): Promise<void>;
   /** Somebody has proven who they are on a device that they, who signed in before, have not signed in on. */
   newDevice?(scope: Scope, userId: string, locale: string | undefined): Promise<void>;
+  /** A recovery code was used; so many are left. */
+  codeUsed?(scope: Scope, userId: string, left: number): Promise<void>;
   /** Whose an identity at another provider is: the only way from one to a person. */
   resolve?(scope: Scope, identity: ExternalIdentity): Promise<Resolution>;
   /** Called in the transaction that makes somebody's account, whose scope is the tenant it is made at. */

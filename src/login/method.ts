@@ -72,6 +72,8 @@ export type Verdict =
       judged?: Pick<StoredCredential, 'id' | 'version'>;
       /** Phishing resistant, and two factors by itself: a passkey whose authenticator verified the person. */
       acr?: 'phr';
+      /** Of what may be used so many times: how often still. The person is told. */
+      left?: number;
       /** RFC 8176 values beside the method's own. */
       amr?: readonly string[];
     }

@@ -48,6 +48,7 @@ export async function write(taken: Taken, verdict: Verdict, found: Found, code: 
     audit: await deps.audit.rows(scope, [succeededEvent(attempt, account.id, then)]),
   });
   if (!wrote) return undefined;
+  if (judged?.left !== undefined) await deps.codeUsed?.(scope, account.id, judged.left);
   if (isProven && attempt.door === 'browser' && !found.knownDevice && account.signedInBefore)
     await deps.newDevice?.(scope, account.id, attempt.locale);
   return { journey: { ...next, version: next.version + 1 }, step: then, deviceToken: fresh, keepDevice, epoch: account.accessEpoch };
@@ -65,6 +66,8 @@ async function advanced(taken: Taken, verdict: Verdict, found: Found, proven: Co
   if (isProven) demands.delete('verify_email');
   const { begun: _begun, chosen: _chosen, ...rest } = from;
   const proofs = [...from.proofs, proofOf(method, verdict, now, { amr, double })];
+  // What was shown first is not asked for a second time.
+  const others = isFirst ? deps.methods.filter(({ id }) => id !== method.id) : deps.methods;
   const mayStandIn = isFirst && found.trustedDevice && attempt.distrustDevice !== true;
   if (mayStandIn) proofs.push({ methodId: TRUSTED_DEVICE, factor: 'possession', amr: [], at: epochSeconds(now) });
   return {
@@ -72,7 +75,7 @@ async function advanced(taken: Taken, verdict: Verdict, found: Found, proven: Co
     accountId: account.id,
     proofs,
     demands: [...demands],
-    ...secondFactorsOf(deps.methods, account, settings.methods),
+    ...secondFactorsOf(others, account, settings.methods),
     ...(required === undefined || rank(required) <= rank(ONE_FACTOR) ? {} : { required }),
   };
 }

@@ -46,9 +46,17 @@ export function showProof(deps: LoginRoutesDeps, visit: Visit, step: Proving, ag
   showLoginPage(ctx, view, 'prove', data, optionsOf(visit, again));
 }
 
-/** What is said of an answer that was not taken. */
-export const wrongOf = ({ first }: Proving, form: Form) =>
-  form['passkey'] !== undefined ? 'passkey.sign_in_failed' : first ? 'code.wrong' : 'prove.wrong';
+/** The page once more, with what is said of an answer that was not taken. */
+export function showAgain(deps: LoginRoutesDeps, visit: Visit, form: Form): void {
+  const { step } = visit;
+  const isAnswer = step.name === 'prove' && (!step.first || form['login'] === undefined);
+  if (!isAnswer) {
+    showSignIn(visit, { alert: 'login.refused', typed: { login: form['login'] ?? '' } });
+    return;
+  }
+  const alert = form['passkey'] !== undefined ? 'passkey.sign_in_failed' : step.first ? 'code.wrong' : 'prove.wrong';
+  showProof(deps, visit, step, { alert });
+}
 
 /** What was chosen and has begun; else the one that needs no beginning. */
 export function chosenOf({ at }: Visit, step: Proving): string | undefined {

@@ -8,18 +8,20 @@ import { mailNotConfigured } from '../infra/mail.ts';
 import type { Interaction } from '../oidc/interaction.ts';
 import { askAgain, challengeOf } from './challenged.ts';
 import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
+import { finishEnrolStep, showEnrolStep } from './enrol-step.ts';
 import { checkForm, type Position, type Progress, stepInvalid } from './flow.ts';
 import { changeForcedPassword } from './forced-change.ts';
 import { freshState } from './journey.ts';
 import { deleteJourney, standingOf } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
-import { asksForMore, beginProof, chosenFor, chosenOf, showLink, showProof, stepUp, wantsToBegin, wrongOf } from './prove.ts';
+import { asksForMore, beginProof, chosenFor, chosenOf, showAgain, showLink, showProof, stepUp, wantsToBegin } from './prove.ts';
 import type { Refusal } from './refusal.ts';
 import { finishRegistration, resendRegistrationCode, startRegistration } from './registration.ts';
 import { finishReset, resendResetCode, startReset } from './reset.ts';
 import {
   type Again,
+  pathOf,
   showConsent,
   showRefusal,
   showRegistration,
@@ -132,6 +134,7 @@ async function proceed(deps: LoginRoutesDeps, visit: Visit, again: Again = {}): 
     showProof(deps, visit, step, again);
     return;
   }
+  if (step.name === 'enrol') return showEnrolStep(deps, visit, step, again);
   if (step.name === 'terms') return showTerms(visit, await termsAt(deps, at), again);
   const person = at.journey.accountId === undefined ? undefined : await findPerson(deps.db, at.journey.accountId);
   const recipient = codeRecipient(deps.box, at.journey);
@@ -214,6 +217,10 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
     const input = { code: field('code'), password: field('new_password') };
     return goOn(visit, resend ? await resendResetCode(deps, at) : await finishReset(deps, at, input), shown, resend);
   }
+  if (step.name === 'enrol') {
+    const fault = await finishEnrolStep(deps, visit, step, form);
+    return fault ? shown(fault) : seeOther(ctx, pathOf(visit));
+  }
   if (step.name === 'terms') return goOn(visit, await acceptTerms(deps, at, [field('agree_terms'), field('agree_privacy')]), shown);
   if (step.name === 'change_password') return goOn(visit, await changeForcedPassword(deps, at, { password: field('new_password') }), shown);
   throw stepInvalid();
@@ -251,13 +258,6 @@ async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise
   if (outcome.keepDevice) keepDeviceToken(ctx, issuer, outcome.deviceToken);
   if (outcome.step.name === 'done') return finish(deps, visit, outcome.step);
   seeOther(ctx, `/login/${visit.interaction.uid}`);
-}
-
-async function showAgain(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise<void> {
-  const { step } = visit;
-  const isCode = step.name === 'prove' && (!step.first || form['login'] === undefined);
-  if (isCode) showProof(deps, visit, step, { alert: wrongOf(step, form) });
-  else showSignIn(visit, { alert: 'login.refused', typed: { login: form['login'] ?? '' } });
 }
 
 /** After a step: what to mend, what speaks against it, or the page where the journey now stands. */

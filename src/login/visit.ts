@@ -7,6 +7,7 @@ import type { View } from '../http/view.ts';
 import type { Interaction, Interactions } from '../oidc/interaction.ts';
 import type { Challenges } from './challenge.ts';
 import type { Engine } from './engine.ts';
+import type { EnrolmentDeps } from './enrolment.ts';
 import type { FlowDeps, Invited, Position } from './flow.ts';
 import { freshJourney, journeyIdOf } from './journey.ts';
 import { nextStep, type Step } from './next-step.ts';
@@ -30,6 +31,8 @@ export interface LoginRoutesDeps extends FlowDeps {
   social?: SocialDoor | undefined;
   /** Whose connection it is, for what is recorded. */
   connectionOf?(id: string): Promise<{ tenantId: string } | undefined>;
+  /** How second factors are set up on the way. */
+  enrolments?: EnrolmentDeps | undefined;
   /** Mail can be sent: accounts can be made and passwords reset. */
   mail: boolean;
 }

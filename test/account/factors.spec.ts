@@ -150,6 +150,42 @@ describe('the factors of a person', () => {
     assert.deepEqual(await audited(person.id), ['factor.added']);
   });
 
+  it('are set up on the way where the tenant requires a second one, and mail tells of a recovery code that is used', async () => {
+    const person = await newPerson();
+    // An address that is proven would be a second factor by itself.
+    await app.owner.query('update users set email_verified_at = null where id = $1', [person.id]);
+    await app.owner.query(`update tenants set settings = settings || '{"secondFactor": "required"}' where id = $1`, [app.rootTenantId]);
+    try {
+      const browser = app.browser();
+      const { page } = await visit(browser, '/account', person);
+      assert.match(page?.text ?? '', /To go on here, a second step is required/);
+      const wrong = await submit(browser, page!, { code: '000000' });
+      assert.equal(wrong.page?.status, 422);
+      const secret = secretOf(wrong.page.text);
+      assert.equal(secret, secretOf(page!.text));
+      const done = await submit(browser, wrong.page, { code: await generate({ secret }) });
+      assert.match(done.page?.url ?? '', /\/account/, done.page?.text);
+      assert.deepEqual(await audited(person.id), ['factor.added']);
+
+      // That session is of two factors: it may make recovery codes.
+      const made = await submit(browser, await at(browser, '/account/security/codes'), {});
+      const codes = [...(made.page?.text ?? '').matchAll(/<code>([A-Z2-7]{5}-[A-Z2-7]{5})<\/code>/g)].map(([, code]) => code ?? '');
+      assert.equal(codes.length, 10);
+      const later = app.browser();
+      const asked = await visit(later, '/account', person);
+      assert.match(asked.page?.text ?? '', /name="code"/);
+      const choice = await later.post(asked.page!.url, { ...formOf(asked.page!).fields, code: '', method: 'recovery-code' });
+      const proving = await at(later, new URL(choice.headers.get('location') ?? '', asked.page!.url).href);
+      const inside = await submit(later, proving, { code: codes[0] ?? '' });
+      assert.match(inside.page?.url ?? '', /\/account/, inside.page?.text);
+      await eventually(async () =>
+        assert.ok((await mailsTo(person.login)).includes('A recovery code of your Gatehouse account was used'), 'a mail tells of it'),
+      );
+    } finally {
+      await app.owner.query(`update tenants set settings = settings - 'secondFactor' where id = $1`, [app.rootTenantId]);
+    }
+  });
+
   describe('by the API', () => {
     const client = { id: '', secret: '' };
     before(async () => {

@@ -116,6 +116,15 @@ describe('a passkey', () => {
     assert.deepEqual([outcome.step.acr, [...outcome.step.amr].sort()], ['urn:gatehouse:acr:2fa', ['hwk', 'mfa', 'pwd']]);
   });
 
+  it('without the person verified, first and alone, is one factor', async () => {
+    const person = await h.addPerson({ password: PASSWORD });
+    const key = await enrol(person, { verified: false });
+    const { journeyId, options } = await begin();
+    const outcome = await attempt(journeyId, usePasskey(key, options, ISSUER, { verified: false }));
+    assert.ok('step' in outcome && outcome.step.name === 'done', JSON.stringify(outcome));
+    assert.deepEqual([outcome.step.acr, outcome.step.amr], ['urn:gatehouse:acr:1fa', ['hwk']]);
+  });
+
   it('H5: is asked for alike of everybody: no list by name says who has an account', async () => {
     const person = await h.addPerson({ password: PASSWORD });
     await enrol(person);

@@ -156,7 +156,7 @@ export async function startSite(
     }),
     accountRoutes({
       ...flow,
-      factors: { db, clock, box, transact, tell: async () => {}, tenantName: async () => 'Gatehouse' },
+      enrolments: { db, clock, box, transact, tell: async () => {}, tenantName: async () => 'Gatehouse' },
       own: createOwnAccount({
         config: { issuer: url, accountDeletionGraceDays: 14 },
         flow,

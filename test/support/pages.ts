@@ -143,10 +143,165 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
         },
       ]),
     ),
+    'account-profile': {
+      name: 'account-profile',
+      data: {
+        csrf,
+        deleteAfter: before(-86_400 * 13),
+        givenName: who,
+        familyName: who,
+        language: 'de',
+        languages: [
+          { id: 'en', name: 'English' },
+          { id: 'de', name: 'Deutsch' },
+        ],
+        contacts: [
+          { label: 'profile.email', value: 'ada@example.com', proven: true, changeUrl: '/account/email' },
+          { label: 'profile.phone', value: null, proven: false, changeUrl: '/account/phone' },
+          { label: 'profile.username', value: who, proven: false },
+        ],
+      },
+    },
+    'account-profile-refused': {
+      name: 'account-profile',
+      data: { csrf, errors: { given_name: 'profile.name_invalid' }, givenName: who, language: '', languages: [], contacts: [] },
+    },
+    'account-email': { name: 'account-contact', data: { csrf, kind: 'email', removable: false, backUrl: '/account/profile' } },
+    'account-phone': {
+      name: 'account-contact',
+      data: { csrf, kind: 'phone', value: who, removable: true, backUrl: '/account/profile', errors: { phone: 'contact.phone_invalid' } },
+    },
+    'account-code': { name: 'account-code', data: { csrf, to: who, backUrl: '/account/email' } },
+    'account-activity': {
+      name: 'account-activity',
+      data: {
+        csrf,
+        notice: 'activity.forgotten',
+        devices: [
+          { id: 'one', firstSeenAt: before(86_400 * 30), lastSeenAt: before(60), trustedUntil: before(-86_400 * 20) },
+          { id: 'two', firstSeenAt: before(86_400 * 90), lastSeenAt: before(86_400 * 40) },
+        ],
+        events: [
+          { at: before(60), what: 'activity.login.succeeded', failed: false, byOther: false, address: '192.0.2.17', device: CHROME },
+          { at: before(600), what: 'activity.login.refused', failed: true, byOther: false, address: '2001:db8::1', device: who },
+          { at: before(6000), what: 'activity.password.set', failed: false, byOther: true },
+          { at: before(9000), what: { key: 'activity.other', values: { type: who } }, failed: false, byOther: false },
+        ],
+        nextUrl: '/account/activity?cursor=x',
+        firstUrl: '/account/activity',
+      },
+    },
+    'account-activity-empty': { name: 'account-activity', data: { csrf, devices: [], events: [] } },
+    'account-data': {
+      name: 'account-data',
+      data: {
+        csrf,
+        graceDays: 14,
+        notifications: [
+          { name: 'news', on: true },
+          { name: 'digest', on: false },
+        ],
+        agreements: [
+          { noticeId: 'one', kind: 'terms', label: who, url: 'https://acme.example/terms', tenantName: who, agreedAt: before(86_400) },
+          {
+            noticeId: 'two',
+            kind: 'privacy',
+            label: '2026-11',
+            url: 'https://acme.example/privacy',
+            tenantName: 'Acme',
+            agreedAt: before(864_000),
+            withdrawnAt: before(3600),
+          },
+        ],
+      },
+    },
+    'account-data-empty': { name: 'account-data', data: { csrf, graceDays: 14, notifications: [], agreements: [], deleteAfter: NOW } },
+    'account-delete': {
+      name: 'account-question',
+      data: {
+        csrf,
+        title: 'delete.title',
+        lead: 'delete.lead',
+        until: before(-86_400 * 14),
+        confirm: 'delete.submit',
+        alert: 'delete.last_owner',
+      },
+    },
+    'account-keep': {
+      name: 'account-question',
+      data: { csrf, title: 'data.delete', lead: 'account.deletion', until: before(-86_400 * 14), confirm: 'account.keep', keeps: true },
+    },
+    'account-withdraw': {
+      name: 'account-question',
+      data: {
+        csrf,
+        title: 'withdraw.title',
+        lead: { key: 'withdraw.lead', values: { what: who, tenant: who } },
+        confirm: 'withdraw.submit',
+      },
+    },
+    terms: {
+      name: 'terms',
+      data: {
+        csrf,
+        client,
+        tenant: who,
+        notices: [
+          { id: 'one', kind: 'terms', label: who, url: 'https://acme.example/terms' },
+          { id: 'two', kind: 'privacy', label: '2026-11', url: 'https://acme.example/privacy' },
+        ],
+        errors: { agree_terms: 'terms.required' },
+      },
+    },
     leave: { name: 'leave', data: { csrf, tenant: who, roles: ['member', who] } },
     'leave-refused': {
       name: 'leave',
       data: { csrf, tenant: who, roles: [], alert: { key: 'organizations.last_owner', values: { tenant: who } } },
+    },
+    'account-security': {
+      name: 'account-security',
+      data: {
+        passkeys: [{ name: who, createdAt: before(86_400), lastUsedAt: before(60), renameUrl: '/rename', removeUrl: '/remove' }],
+        apps: [{ name: who, createdAt: before(86_400), renameUrl: '/rename', removeUrl: '/remove' }],
+        codes: { left: 3 },
+        backUrl: '/account',
+        passkeyUrl: '/passkey',
+        totpUrl: '/totp',
+        codesUrl: '/codes',
+      },
+    },
+    'account-security-empty': {
+      name: 'account-security',
+      data: {
+        passkeys: [],
+        apps: [],
+        notice: { key: 'security.removed', values: { name: who } },
+        backUrl: '/account',
+        passkeyUrl: '/passkey',
+        totpUrl: '/totp',
+        codesUrl: '/codes',
+      },
+    },
+    'account-codes': { name: 'account-codes', data: { codes: ['ABCDE-FGHIJ', 'KLMNO-PQRST'], replaces: false, backUrl: '/account' } },
+    'account-codes-again': { name: 'account-codes', data: { csrf, codes: undefined, replaces: true, backUrl: '/account' } },
+    'account-rename': { name: 'account-rename', data: { csrf, name: who, errors: { name: 'field.required' }, backUrl: '/account' } },
+    'account-remove': { name: 'account-remove', data: { csrf, name: who, codesToo: true } },
+    'enrol-totp': {
+      name: 'enrol-totp',
+      data: {
+        csrf,
+        required: true,
+        other: { id: 'passkey', url: '/passkey' },
+        secret: 'ABCD EFGH IJKL MNOP QRST UVWX YZ23 4567',
+        uri: 'otpauth://totp/Acme:ada?secret=ABCD',
+        qr: 'data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAxIDEiLz4=',
+        errors: { code: 'totp.wrong' },
+        backUrl: '/account',
+      },
+    },
+    'enrol-passkey': {
+      name: 'enrol-passkey',
+      data: { csrf, options: '{}', other: { id: 'totp', url: '/totp' }, alert: 'passkey.failed', backUrl: '/account' },
     },
     'account-password': { name: 'account-password', data: { csrf, email: who, alert: 'password.wrong', backUrl: '/account' } },
   };

@@ -105,23 +105,6 @@ export interface SecurityPage extends PageBase {
   codesUrl: string;
 }
 
-/** `code`, and `name` where the person gives one. */
-export interface TotpPage extends PageBase {
-  /** In groups of four. */
-  secret: string;
-  uri: string;
-  /** A `data:` URL. */
-  qr: string;
-  backUrl: string;
-}
-
-/** `credential`, JSON that the script puts there, and `name`. */
-export interface PasskeyPage extends PageBase {
-  /** For `navigator.credentials.create`, as JSON. */
-  options: string;
-  backUrl: string;
-}
-
 /** Asks whether to make them, and shows them once; `replaces`: there are some. */
 export interface CodesPage extends PageBase {
   codes: readonly string[] | undefined;
@@ -205,6 +188,8 @@ export interface QuestionPage extends PageBase {
   lead: Note;
   until?: Date | undefined;
   confirm: Note;
+  /** The main button is `decision=keep`: nothing is lost by it. */
+  keeps?: boolean | undefined;
 }
 
 /** A person's own pages, by the name of their template. */
@@ -216,8 +201,6 @@ export interface AccountPages {
   'account-data': DataPage;
   'account-question': QuestionPage;
   'account-security': SecurityPage;
-  'account-totp': TotpPage;
-  'account-passkey': PasskeyPage;
   'account-codes': CodesPage;
   'account-rename': RenamePage;
   'account-remove': RemovePage;

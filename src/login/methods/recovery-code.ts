@@ -30,7 +30,7 @@ export function recoveryCodeMethod({ box }: { box: SecretBox }): LoginMethod<typ
       if (kept.usedAt !== undefined) return { ok: false, reason: 'recovery_code.used' };
       const hashes = data.hashes.map((one, index) => (index === at ? { ...one, usedAt: now.toISOString() } : one));
       const update = { id: credential.id, version: credential.version, data: { hashes }, required: true, again: true };
-      return { ok: true, userId: account.id, update };
+      return { ok: true, userId: account.id, update, left: codesLeft({ hashes }) };
     },
   };
 }

@@ -135,8 +135,33 @@ export interface TermsPage extends PageBase {
   notices: readonly { id: string; kind: 'terms' | 'privacy'; label: string; url: string }[];
 }
 
+/** A factor that is set up: by the person's own wish, or because policy asks for one (`required`). */
+interface EnrolPage extends PageBase {
+  required?: boolean | undefined;
+  /** Another factor that would do. */
+  other?: { id: 'totp' | 'passkey'; url: string } | undefined;
+  backUrl: string;
+}
+
+/** `code`, and `name` where the person gives one. */
+export interface EnrolTotpPage extends EnrolPage {
+  /** In groups of four. */
+  secret: string;
+  uri: string;
+  /** A `data:` URL. */
+  qr: string;
+}
+
+/** `credential`, JSON that the script puts there, and `name`. */
+export interface EnrolPasskeyPage extends EnrolPage {
+  /** For `navigator.credentials.create`, as JSON. */
+  options: string;
+}
+
 /** The pages of the browser journey, by the name of their template. */
 export interface LoginPages {
+  'enrol-totp': EnrolTotpPage;
+  'enrol-passkey': EnrolPasskeyPage;
   login: LoginPage;
   prove: ProvePage;
   choose: ChoosePage;

@@ -62,6 +62,10 @@ export const factors = {
   'passkey.prove_lead': 'Ihr Browser fragt danach, sobald Sie fortfahren.',
   'passkey.prove_submit': 'Passkey benutzen',
 
+  'enrol.lead': 'Um fortzufahren, ist ein zweiter Schritt nötig.',
+  'enrol.passkey': 'Stattdessen einen Passkey einrichten',
+  'enrol.totp': 'Stattdessen eine Authenticator-App einrichten',
+
   'rename.title': '{name} umbenennen',
   'rename.submit': 'Speichern',
   'remove.title': '{name} entfernen?',

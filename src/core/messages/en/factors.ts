@@ -61,6 +61,10 @@ export const factors = {
   'passkey.prove_lead': 'Your browser asks for it when you continue.',
   'passkey.prove_submit': 'Use passkey',
 
+  'enrol.lead': 'To go on here, a second step is required.',
+  'enrol.passkey': 'Set up a passkey instead',
+  'enrol.totp': 'Set up an authenticator app instead',
+
   'rename.title': 'Rename {name}',
   'rename.submit': 'Save',
   'remove.title': 'Remove {name}?',

@@ -62,6 +62,10 @@ export const factors = {
   'passkey.prove_lead': 'Votre navigateur la demande lorsque vous continuez.',
   'passkey.prove_submit': 'Utiliser la clé d’accès',
 
+  'enrol.lead': 'Pour continuer, une deuxième étape est nécessaire.',
+  'enrol.passkey': 'Configurer plutôt une clé d’accès',
+  'enrol.totp': 'Configurer plutôt une application d’authentification',
+
   'rename.title': 'Renommer {name}',
   'rename.submit': 'Enregistrer',
   'remove.title': 'Supprimer {name} ?',
