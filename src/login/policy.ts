@@ -29,6 +29,10 @@ export function loginSettingsOf(settings: unknown): TenantLoginSettings {
 export const mayRegister = ({ signUp }: Pick<TenantLoginSettings, 'signUp'>, invited = false): boolean =>
   signUp === 'open' || (signUp === 'invitation' && invited);
 
+/** Whether the tenant lets people sign in by password: where not, none is set by registration or reset either, or it would be a way in. */
+export const offersPasswords = ({ methods }: Pick<TenantLoginSettings, 'methods'>): boolean =>
+  methods === undefined || methods.includes('password');
+
 type OfferedMethod = Pick<LoginMethod, 'id' | 'factor' | 'first' | 'means' | 'strong' | 'onlyNamed'>;
 
 export const offeredMethod = ({ id, factor, first, means, strong, onlyNamed }: OfferedMethod): LoginPolicy['methods'][number] => ({

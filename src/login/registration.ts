@@ -10,7 +10,7 @@ import { emailKey, parseEmail } from './identifiers.ts';
 import { freshState, type Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
 import { addPerson } from './people-store.ts';
-import { mayRegister } from './policy.ts';
+import { mayRegister, offersPasswords } from './policy.ts';
 import { limited } from './refusal.ts';
 import { openRegistration, type Registration, sealRegistration } from './sealed-data.ts';
 import { awaitCode, countSending } from './send-code.ts';
@@ -31,7 +31,8 @@ export interface RegistrationInput {
  * that is somebody else's, and the answer is the same for an address that has an account.
  */
 export async function startRegistration(deps: FlowDeps, at: Position, input: RegistrationInput): Promise<Progress> {
-  if (!mayRegister(at.settings, at.invited !== undefined)) return { refused: 'registration.closed', status: 403 };
+  if (!mayRegister(at.settings, at.invited !== undefined) || !offersPasswords(at.settings))
+    return { refused: 'registration.closed', status: 403 };
   const held = await limited(() => deps.limits.consume(RULES.registerByAddress, addressKey(at.scope.request.address)));
   if (held) {
     await deps.audit.append(at.scope, { type: 'registration.refused', outcome: 'failure', reason: 'limit.address' });
@@ -77,7 +78,7 @@ export async function resendRegistrationCode(deps: FlowDeps, at: Position): Prom
 
 /** The right code makes the account: active, its address proven, signed in. Of any number of parallel calls one does. */
 export async function finishRegistration(deps: FlowDeps, at: Position, code: string): Promise<Progress> {
-  const data = at.journey.pending === 'register' ? openRegistration(deps.box, at.journey) : undefined;
+  const data = at.journey.pending === 'register' && offersPasswords(at.settings) ? openRegistration(deps.box, at.journey) : undefined;
   if (!data) throw stepInvalid();
   const binding = { purpose: 'register', journeyId: at.journey.id, recipient: emailKey(data.email) } as const;
   const held = await limited(() => deps.codes.countTry(binding));

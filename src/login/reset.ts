@@ -8,12 +8,14 @@ import { deleteJourneysOf, saveJourney } from './journey-store.ts';
 import { secondFactorsOf } from './method.ts';
 import { tellPasswordChanged } from './password-mail.ts';
 import { findPersonByEmail, lockAccount, markEmailVerified } from './people-store.ts';
-import { limited } from './refusal.ts';
+import { offersPasswords } from './policy.ts';
+import { limited, STEP_INVALID } from './refusal.ts';
 import { openRecipient, sealRecipient } from './sealed-data.ts';
 import { awaitCode, countSending } from './send-code.ts';
 
 /** Has a code sent to the address if it has an account; the answer is the same if it has none. */
 export async function startReset(deps: FlowDeps, at: Position, input: { email: string }): Promise<Progress> {
+  if (!offersPasswords(at.settings)) return STEP_INVALID;
   const held = await limited(() => deps.limits.consume(RULES.resetByAddress, addressKey(at.scope.request.address)));
   if (held) {
     await deps.audit.append(at.scope, { type: 'password_reset.refused', outcome: 'failure', reason: 'limit.address' });
@@ -41,7 +43,7 @@ export async function resendResetCode(deps: FlowDeps, at: Position): Promise<Pro
  * the password as its one proof: a second factor is asked for as at any sign-in (ASVS 6.4.3).
  */
 export async function finishReset(deps: FlowDeps, at: Position, input: { code: string; password: string }): Promise<Progress> {
-  const email = at.journey.pending === 'reset' ? openRecipient(deps.box, at.journey) : undefined;
+  const email = at.journey.pending === 'reset' && offersPasswords(at.settings) ? openRecipient(deps.box, at.journey) : undefined;
   if (!email) throw stepInvalid();
   const about = await aboutPerson(deps, at.scope.tenantId, { email });
   const fault = await deps.passwords.judge(input.password, about, { tenantId: at.scope.tenantId });

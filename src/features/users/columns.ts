@@ -64,13 +64,13 @@ export function columnsOfNew(id: string, homeTenantId: string, input: NewUser, a
     verification: input.verification ?? null,
     attributes: input.attributes ?? {},
   };
-  return { ...columns, ...columnsOfChange(columns, input, at) };
+  return { ...columns, ...columnsOfChange(columns, input, at, true) };
 }
 
 type Before = Pick<UserRow, keyof UserColumns> & Partial<Pick<UserRow, 'settings'>>;
 
 /** What a change means for the row. A new address or number is not verified unless the change says so. Throws 422. */
-export function columnsOfChange(before: Before, change: UserChange, at: Date): UserChanges {
+export function columnsOfChange(before: Before, change: UserChange, at: Date, isNew = false): UserChanges {
   const errors = nameErrors(change);
   if (errors.length > 0) throw invalidInput(errors);
   const columns: UserChanges = {};
@@ -88,7 +88,9 @@ export function columnsOfChange(before: Before, change: UserChange, at: Date): U
     if (columns.phone !== before.phone) columns.phone_verified_at = null;
   }
   const after = { ...before, ...columns };
-  if (after.username_key === null && after.email_key === null && after.phone === null)
+  // Whoever came from another provider may have none of them.
+  const isNamed = isNew || [change.username, change.email, change.phone].some((name) => name !== undefined);
+  if (isNamed && after.username_key === null && after.email_key === null && after.phone === null)
     throw invalidInput([{ pointer: '', message: 'a person needs a user name, an e-mail address or a phone number' }]);
   if (change.emailVerified !== undefined)
     columns.email_verified_at = verifiedAt('emailVerified', change.emailVerified, after.email_key, after.email_verified_at, at);
