@@ -18,7 +18,6 @@ import { NOTIFY_JOB } from '../features/sessions/index.ts';
 import { TEND_JOB } from '../features/signing-keys/commands.ts';
 import { createTenantCache } from '../features/tenants/cache.ts';
 import { leaveTenant } from '../features/tenants/members.ts';
-import { listIssuers } from '../features/tenants/store.ts';
 import { createMeter } from '../features/usage/meter.ts';
 import { withinLimit } from '../features/usage/spend.ts';
 import { assets } from '../http/assets.ts';
@@ -52,13 +51,14 @@ import { createApi } from './api.ts';
 import { createAssurance } from './assurance.ts';
 import { billed } from './billing.ts';
 import { bootstrap, ensureInstallation } from './bootstrap.ts';
-import { brandedPages, brandName, createBrandedInteractions } from './branding.ts';
+import { brandedPages, createBrandedInteractions } from './branding.ts';
 import { createCallers } from './callers.ts';
 import { createChallenges } from './challenges.ts';
 import { checkClock, openDatabaseOf, openReplicaOf, type WaitOptions } from './database.ts';
 import { createFactors } from './factors.ts';
 import { createFederation, signInPages } from './federation.ts';
 import { createInvitations } from './invitations.ts';
+import { followIssuers } from './issuers.ts';
 import { createMessages } from './messages.ts';
 import { createNotices } from './notices.ts';
 import { createOwnAccount, createTerms } from './own-account.ts';
@@ -93,7 +93,6 @@ export async function buildApp(config: Config, options: AppOptions) {
     const redis = config.redisUrl === undefined ? undefined : (await import('../infra/redis.ts')).createRedis(config.redisUrl, log);
     if (redis) closers.push(async () => redis.disconnect());
     const { rootTenantId, ...installation } = await ensureInstallation(db, config);
-    let { issuers } = installation;
 
     const box = createSecretBox(config.encryptionKeys);
     const view = createView({ clock, folders: [LOGIN_VIEWS, ACCOUNT_VIEWS] });
@@ -105,6 +104,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     const jobs = createJobs(db, log);
     const feed = await createChangeFeed(db, { log: warn });
     closers.push(() => feed.stop());
+    const issuers = followIssuers({ db, feed, warn }, installation.issuers);
     const roles = createRoleBooks({ db, feed });
     const tenants = createTenantCache({ db, feed });
     const meter = createMeter({ db, clock, tenants, log: warn });
@@ -112,29 +112,11 @@ export async function buildApp(config: Config, options: AppOptions) {
     const plain = createAudit({ db, box, clock, jobs, log });
     const { audit, billing } = await billed({ config, audit: plain, tenants, metrics, log, closers });
     feed.on('person', ({ id }) => audit.drop(id));
-    feed.on(
-      'issuers',
-      () =>
-        void listIssuers(db).then(
-          (found) => {
-            issuers = found;
-          },
-          (error: unknown) => warn('could not read the issuers', error),
-        ),
-    );
 
     const meterMessage = (tenantId: string): void => meter.count(tenantId, 'messages');
-    const messages = createMessages({
-      config,
-      clock,
-      log,
-      db,
-      box,
-      jobs,
-      fetch,
-      count: meterMessage,
-      nameOf: (id) => brandName({ tenants, rootTenantId }, id),
-    });
+    const base = { db, clock, box, limits };
+    const nameOf = (id: string) => brandName({ tenants, rootTenantId }, id);
+    const messages = createMessages({ config, clock, log, db, box, jobs, fetch, count: meterMessage, tenants, rootTenantId });
     const { mailbox, mailer, queueMail, queueText } = messages;
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
     const passwords = createTenantPasswords({ db, tenants, rules: { ...config.passwordPolicy, contextWords } });
@@ -143,7 +125,6 @@ export async function buildApp(config: Config, options: AppOptions) {
     const methods = [...built, federation.method, ...more];
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
-    const base = { db, clock, box, limits };
     const parts = { ...base, config, audit, roles, tenants, meter };
     const accounts = createAccounts({ db, roles });
     const findClient = (clientId: string) => protocol.clients.find(clientId);
@@ -174,11 +155,11 @@ export async function buildApp(config: Config, options: AppOptions) {
       rootTenantId,
       accounts,
       assurance,
-      issuers: () => issuers,
+      issuers,
       direct: { authenticate: (...asked) => direct.authenticate(...asked), act: (...asked) => direct.act(...asked) },
     });
-    const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers.map(({ url }) => url), keyOf: storageKey };
-    const tenantHere = (): string => issuers.find(({ url }) => url === currentRequest.getStore()?.issuer)?.tenantId ?? rootTenantId;
+    const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers().map(({ url }) => url), keyOf: storageKey };
+    const tenantHere = (): string => issuers().find(({ url }) => url === currentRequest.getStore()?.issuer)?.tenantId ?? rootTenantId;
     const ownTenant = (): string | undefined => [tenantHere()].find((id) => id !== rootTenantId);
     const callers = createCallers({ config, clock, db, roles, protocol, warn, ownTenant });
     closers.push(callers.close);
@@ -198,7 +179,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       connections: federation.connections,
       invitations,
       keys: callers.keys,
-      factors: factors.routes,
+      factors: [...factors.routes, ...federation.routes],
       reads,
       passwords,
       protocol,
@@ -220,7 +201,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
-    const direct = createDirectDoor({ ...flow, engine });
+    const direct = createDirectDoor({ ...flow, engine }, federation.direct);
     const ownAccount = createOwnAccount({ config, flow, reads, audit, sessions, users, notices: terms, mails: mailer !== undefined });
     routes.push(...ownAccount.routes);
     const interactions = createBrandedInteractions(protocol.branding, { providerOf: protocol.providerNow, db, audit: audit.audit, clock });
@@ -239,6 +220,7 @@ export async function buildApp(config: Config, options: AppOptions) {
           issuer: config.issuer,
           options,
         }),
+        federation.backchannel(sessions),
         ...signInPages({
           ...flow,
           social: federation.door,
@@ -296,7 +278,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       firstSteps,
       mails: mailer !== undefined,
       mailbox,
-      issuers: () => issuers,
+      issuers,
     };
   } catch (error) {
     await close();
