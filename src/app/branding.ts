@@ -30,24 +30,27 @@ export interface BrandingParts {
 export interface Branding {
   /** The tenant's; undefined where it is the installation's own and says nothing. In the colour of the application, where that has one. */
   of(tenantId: string, clientId?: string): Promise<Brand | undefined>;
-  /** What mails call the tenant; undefined as above. */
-  nameOf(tenantId: string): Promise<string | undefined>;
   /** The address of the application's logo, of ours in any case. */
   clientLogo(tenantId: string, clientId: string): Promise<string | undefined>;
   logos: LogoCache;
 }
 
+/** What a tenant is called on pages and in mails; undefined where it is the installation's own and says nothing. */
+export async function brandName(
+  { tenants, rootTenantId }: Pick<BrandingParts, 'tenants' | 'rootTenantId'>,
+  tenantId: string,
+): Promise<string | undefined> {
+  const tenant = await tenants.find(tenantId);
+  if (!tenant) return undefined;
+  return settingsOf(tenant).branding.displayName ?? (tenantId === rootTenantId ? undefined : tenant.name);
+}
+
 export function createBranding({ db, feed, tenants, rootTenantId, clients }: BrandingParts): Branding {
   const logos = createLogoCache({ db, feed });
   const urlOf = (id: string | null | undefined): string | undefined => (id ? logoUrl(id) : undefined);
-  const nameOf = async (tenantId: string): Promise<string | undefined> => {
-    const tenant = await tenants.find(tenantId);
-    if (!tenant) return undefined;
-    return settingsOf(tenant).branding.displayName ?? (tenantId === rootTenantId ? undefined : tenant.name);
-  };
+  const nameOf = (tenantId: string): Promise<string | undefined> => brandName({ tenants, rootTenantId }, tenantId);
   return {
     logos,
-    nameOf,
     async of(tenantId, clientId) {
       const [tenant, client, found, name] = await Promise.all([
         tenants.find(tenantId),

@@ -15,6 +15,8 @@ export interface Mail {
   subject: string;
   html: string;
   text: string;
+  /** The same in a tenant's name. */
+  inNameOf?: ((brand: string) => Pick<Mail, 'subject' | 'html' | 'text'>) | undefined;
 }
 
 export interface Mailer {
@@ -87,11 +89,16 @@ export function createQueueMail(deps: {
   mailer: Mailer | undefined;
   /** Meters what was queued, even if the transaction is taken back later. */
   count?(tenantId: string): void;
+  /** What the tenant calls itself; undefined: mails name the installation. */
+  nameOf?(tenantId: string): Promise<string | undefined>;
 }): QueueMail {
   return async (mail, sql, { until, tenantId } = {}) => {
     if (!deps.mailer) throw mailNotConfigured();
-    checkMail(mail);
-    const sealed = deps.box.seal(JSON.stringify(mail), CONTEXT).toString('base64');
+    const brand = tenantId === undefined || !mail.inNameOf ? undefined : await deps.nameOf?.(tenantId);
+    const { to, subject, html, text } = brand === undefined ? mail : { ...mail, ...mail.inNameOf?.(brand) };
+    const letter: Mail = { to, subject, html, text };
+    checkMail(letter);
+    const sealed = deps.box.seal(JSON.stringify(letter), CONTEXT).toString('base64');
     await deps.jobs.add({ name: MAIL_JOB, payload: { sealed, ...(until ? { until: until.toISOString() } : {}) } }, sql);
     if (tenantId !== undefined) deps.count?.(tenantId);
   };

@@ -10,6 +10,8 @@ export interface Text {
   /** E.164. */
   to: string;
   text: string;
+  /** The same in a tenant's name. */
+  inNameOf?: ((brand: string) => string) | undefined;
 }
 
 export interface Texter {
@@ -44,10 +46,14 @@ export function createQueueText(deps: {
   box: SecretBox;
   /** Meters what was queued, even if the transaction is taken back later. */
   count?(tenantId: string): void;
+  /** As for mails. */
+  nameOf?(tenantId: string): Promise<string | undefined>;
 }): QueueText {
   return async (text, sql, { until, tenantId } = {}) => {
     if (!NUMBER.test(text.to)) throw new TypeError('a text message goes to a number in E.164');
-    const sealed = deps.box.seal(JSON.stringify(text), CONTEXT).toString('base64');
+    const brand = tenantId === undefined || !text.inNameOf ? undefined : await deps.nameOf?.(tenantId);
+    const message = { to: text.to, text: brand === undefined ? text.text : (text.inNameOf?.(brand) ?? text.text) };
+    const sealed = deps.box.seal(JSON.stringify(message), CONTEXT).toString('base64');
     await deps.jobs.add({ name: SMS_JOB, payload: { sealed, ...(until ? { until: until.toISOString() } : {}) } }, sql);
     if (tenantId !== undefined) deps.count?.(tenantId);
   };

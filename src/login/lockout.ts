@@ -39,7 +39,11 @@ export const lockedJobs = (deps: NoticeDeps): Readonly<Record<string, (payload: 
       if (isQuiet || !person.active || !person.email || !person.emailVerified || !deps.mail) return;
       const { issuer } = told.request;
       const cause = { at: new Date(told.at), address: told.request.address, device: told.request.device };
-      const mail = renderMail('account-locked', person.locale ?? told.locale, { cause, issuer, resetUrl: `${issuer}/account` });
+      const mail = renderMail('account-locked', [person.locale, told.locale].filter(Boolean).join(), {
+        cause,
+        issuer,
+        resetUrl: `${issuer}/account`,
+      });
       await deps.queueMail({ to: person.email, ...mail }, work.sql, { tenantId: told.tenantId });
     });
   },

@@ -33,7 +33,11 @@ export const newDeviceJobs = (deps: NoticeDeps): Readonly<Record<string, (payloa
       if (isQuiet || !person.email || !person.emailVerified || !deps.mail) return;
       const { issuer } = told.request;
       const cause = { at: new Date(told.at), address: told.request.address, device: told.request.device };
-      const mail = renderMail('new-device', person.locale ?? told.locale, { cause, issuer, accountUrl: `${issuer}/account` });
+      const mail = renderMail('new-device', [person.locale, told.locale].filter(Boolean).join(), {
+        cause,
+        issuer,
+        accountUrl: `${issuer}/account`,
+      });
       await deps.queueMail({ to: person.email, ...mail }, work.sql, { tenantId: told.tenantId });
     });
   },

@@ -5,7 +5,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { AuditEvent } from '../core/audit-event.ts';
 import { addSeconds } from '../core/clock.ts';
-import { message } from '../core/messages/catalogue.ts';
+import { message, pickLocale } from '../core/messages/catalogue.ts';
 import { anonymousScope, type Scope } from '../core/scope.ts';
 import type { Work } from '../features/audit/index.ts';
 import type { Job } from '../infra/jobs.ts';
@@ -15,7 +15,7 @@ import { type FlowDeps, type Position, stepInvalid } from './flow.ts';
 import { emailKey } from './identifiers.ts';
 import type { Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
-import { renderMail } from './mails/render.ts';
+import { chosenName, renderMail } from './mails/render.ts';
 import { findPerson, findPersonByEmail, findPersonByPhone, type Person } from './people-store.ts';
 import { limited, type Refusal } from './refusal.ts';
 
@@ -101,14 +101,16 @@ export const loginJobs = (deps: FlowDeps): Readonly<Record<string, (payload: unk
 });
 
 async function sendCode(deps: FlowDeps, payload: unknown): Promise<void> {
-  const request = openRequest(deps, payload);
-  const { purpose, channel, tenantId } = request;
+  const asked = openRequest(deps, payload);
+  const { purpose, channel, tenantId } = asked;
   // Queued for too long: whoever waited has given up or asked again.
-  const until = addSeconds(new Date(request.at), deps.codes.lifetimeSeconds);
+  const until = addSeconds(new Date(asked.at), deps.codes.lifetimeSeconds);
   if (deps.clock.now() >= until) return;
-  const scope: Scope = { ...anonymousScope(tenantId, request.clientId), request: request.request };
-  const recipient = channel === 'email' ? emailKey(request.to) : request.to;
-  const person = await personOf(deps, request, recipient);
+  const scope: Scope = { ...anonymousScope(tenantId, asked.clientId), request: asked.request };
+  const recipient = channel === 'email' ? emailKey(asked.to) : asked.to;
+  const person = await personOf(deps, asked, recipient);
+  // In the language of whoever reads it, which the page could not know.
+  const request = { ...asked, locale: pickLocale(person?.locale, asked.locale) };
   // A message goes to the address that was proven, not to the spelling that somebody asked with.
   const to = (channel === 'email' ? person?.email : undefined) ?? request.to;
   const about = person ? { target: { type: 'user', id: person.id }, personId: person.id } : {};
@@ -124,7 +126,7 @@ async function sendCode(deps: FlowDeps, payload: unknown): Promise<void> {
   await deps.transact(scope, async (work) => {
     const binding = { purpose, journeyId: request.journeyId, recipient };
     const code = await deps.codes.issue(work.sql, binding, person?.id);
-    if (channel === 'sms') await deps.queueText?.({ to, text: codeText(deps, request, code) }, work.sql, { until, tenantId });
+    if (channel === 'sms') await deps.queueText?.({ to, ...codeText(deps, request, code) }, work.sql, { until, tenantId });
     else await deps.queueMail({ to, ...codeMail(deps, request, code) }, work.sql, { until, tenantId });
     work.record({ ...about, type: 'code.sent', outcome: 'success', data: { purpose, channel } });
   });
@@ -173,10 +175,11 @@ function codeMail(deps: FlowDeps, { purpose, method, locale, url, at, request }:
 }
 
 /** The last line binds the code to our pages for programs that fill it in: WICG, Origin-bound one-time codes delivered via SMS. */
-function codeText(deps: FlowDeps, { locale, request }: CodeRequest, code: string): string {
+function codeText(deps: FlowDeps, { locale, request }: CodeRequest, code: string) {
   const minutes = Math.round(deps.codes.lifetimeSeconds / 60);
-  const words = message(locale, 'sms.code', { code, brand: message(locale, 'brand.name'), count: minutes });
-  return `${words}\n\n@${new URL(request.issuer).hostname} #${code}`;
+  const inNameOf = (brand: string): string =>
+    `${message(locale, 'sms.code', { code, brand: chosenName(brand), count: minutes })}\n\n@${new URL(request.issuer).hostname} #${code}`;
+  return { text: inNameOf(message(locale, 'brand.name')), inNameOf };
 }
 
 /** Whoever registers learns nothing; whoever the address belongs to learns of it, in their own mailbox. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Eta } from 'eta';
-import { type MessageKey, type MessageValues, message } from '../../core/messages/catalogue.ts';
+import { type MessageKey, type MessageValues, message, pickLocale } from '../../core/messages/catalogue.ts';
 import { deviceName } from '../../core/messages/device.ts';
 import { formatInstant } from '../../core/messages/time.ts';
 import type { FactorChange } from '../../features/factors/index.ts';
@@ -75,6 +75,8 @@ export interface RenderedMail {
   subject: string;
   html: string;
   text: string;
+  /** The same in the name of the tenant it is sent for; absent where the tenant is named anyhow. */
+  inNameOf?: (brand: string) => RenderedMail;
 }
 
 /** What a mail consists of, top to bottom; the HTML and the text show the same parts. */
@@ -211,10 +213,11 @@ interface Common {
 }
 
 /**
- * A mail in two forms of equal content. Values are HTML-encoded in `html`; `subject` is one line. Nothing remote is loaded.
+ * A mail in two forms of equal content, in the first of the languages `wanted` (as in `Accept-Language`) that there are texts in. Values are HTML-encoded in `html`; `subject` is one line. Nothing remote is loaded.
  * Throws where a link is neither http nor https.
  */
-export function renderMail<Name extends keyof Mails>(name: Name, locale: string, data: Mails[Name]): RenderedMail {
+export function renderMail<Name extends keyof Mails>(name: Name, wanted: string, data: Mails[Name]): RenderedMail {
+  const locale = pickLocale(wanted);
   const t: Translate = (key, values) => message(locale, key, values);
   const cause: Record<string, string> =
     'cause' in data && data.cause
@@ -236,14 +239,16 @@ export function renderMail<Name extends keyof Mails>(name: Name, locale: string,
     if (!/^https?:\/\/[^\s]+$/.test(href)) throw new Error(`A mail may not link to ${href}`);
   }
   const it = { ...parts, brand, locale };
-  return { subject: oneLine(parts.subject), html: html.render('@mail', it), text: plain.render('@mail', it) };
+  const rendered = { subject: oneLine(parts.subject), html: html.render('@mail', it), text: plain.render('@mail', it) };
+  if (name === 'invitation' || data.brand !== undefined) return rendered;
+  return { ...rendered, inNameOf: (own) => renderMail(name, locale, { ...data, brand: own }) };
 }
 
 /** Line breaks would end a header or forge a line. */
 const oneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();
 
 /** A name that strangers chose, for readers they chose: short, on one line, and nothing that mail programs turn into a link. */
-const chosenName = (name: string): string =>
+export const chosenName = (name: string): string =>
   [...oneLine(name)]
     .slice(0, 80)
     .join('')
