@@ -176,6 +176,11 @@ export const exportPage: Handler = async (deps, visit) => {
 
 export async function deletePage(deps: OwnPagesDeps, visit: Visit, more: PageBase = {}): Promise<void> {
   const { ctx, page } = visit;
+  const { delete_after: until } = await meOf(deps, visit);
+  if (until) {
+    const scheduled = { title: 'data.delete', lead: 'account.deletion', until, confirm: 'account.keep', keeps: true } as const;
+    return showAccountPage(ctx, deps.view, 'account-question', { ...page, ...scheduled });
+  }
   if (!(await isFresh(deps, visit))) return;
   const when = new Date(deps.clock.now().getTime() + deps.own.deletion.graceDays * 86_400_000);
   const data = { ...page, ...more, title: 'delete.title', lead: 'delete.lead', until: when, confirm: 'delete.submit' } as const;

@@ -1,0 +1,307 @@
+/** A person's pages about what is theirs, over the whole server: nothing changes without a form of the session, and what is dangerous asks again. */
+import assert from 'node:assert/strict';
+import { newAddress, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { Visitor } from '../login/site.ts';
+
+const PASSWORD = 'violet cactus thunder marble';
+
+describe('the pages of a person’s own data', function () {
+  this.timeout(60_000);
+  let app: RunningApp;
+  let people = 0;
+
+  before(async () => {
+    app = await startTestApp();
+  });
+  after(() => app.close());
+
+  async function person(): Promise<{ id: string; email: string }> {
+    people += 1;
+    const email = `page${people}@example.test`;
+    const made = await app.api('POST', '/api/users', { email, emailVerified: true, password: PASSWORD, givenName: 'Ada' });
+    assert.equal(made.status, 201, made.text);
+    return { id: String(made.body['id']), email };
+  }
+  const visitor = (): Visitor => new Visitor(app.issuer, { 'x-forwarded-for': newAddress(), accept: 'text/html' });
+  async function enter(email: string): Promise<Visitor> {
+    const one = visitor();
+    await one.open('/account');
+    await one.submit({ login: email, password: PASSWORD });
+    assert.match(one.at!.url, /\/account$/, one.at!.text);
+    return one;
+  }
+  const row = async (id: string): Promise<Record<string, unknown> | undefined> =>
+    (await app.owner.query('select * from users where id = $1', [id])).rows[0] as Record<string, unknown> | undefined;
+  /** As if the person had signed in an hour ago. */
+  const age = async (id: string): Promise<void> => {
+    const { rowCount } = await app.owner.query(
+      `update oidc_sessions set payload = jsonb_set(payload, '{loginTs}', to_jsonb((extract(epoch from now()) - 3600)::int)) where user_id = $1`,
+      [id],
+    );
+    assert.equal(rowCount, 1);
+  };
+  const PAGES = [
+    '/account',
+    '/account/profile',
+    '/account/activity',
+    '/account/data',
+    '/account/email',
+    '/account/phone',
+    '/account/delete',
+  ];
+
+  it('are found from each other, kept by nobody, and not shown to strangers', async () => {
+    const { email } = await person();
+    const ada = await enter(email);
+    for (const path of PAGES) {
+      await ada.open(path);
+      assert.equal(ada.at!.status, 200, `${path}: ${ada.at!.text}`);
+      assert.equal(ada.at!.headers.get('cache-control'), 'no-store', path);
+      assert.match(ada.at!.headers.get('content-security-policy') ?? '', /frame-ancestors 'none'/);
+    }
+    await ada.open('/account/profile');
+    for (const path of ['/account', '/account/security', '/account/activity', '/account/data'])
+      assert.ok(ada.at!.text.includes(`href="${path}"`), path);
+    const stranger = visitor();
+    for (const path of [...PAGES, '/account/export', '/account/email/code']) {
+      await stranger.open(path);
+      assert.equal(stranger.heading, 'Sign in', path);
+    }
+  });
+
+  it('take no form of another site, and change nothing by a GET', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    const before = await row(id);
+    for (const path of ['/account/profile', '/account/email', '/account/phone', '/account/data', '/account/activity', '/account/delete']) {
+      const answer = await ada.post(`${app.issuer}${path}`, { decision: 'confirm', given_name: 'Eve', email: 'eve@example.test' });
+      assert.equal(answer.status, 403, path);
+      await answer.body?.cancel();
+      await ada.open(`${path}?decision=confirm&given_name=Eve&email=eve%40example.test`);
+    }
+    assert.deepEqual(await row(id), before);
+  });
+
+  it('change names and language, and encode what people call themselves', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    await ada.open('/account/profile');
+    await ada.submit({ given_name: '<img src=x onerror=alert(1)>', family_name: '', locale: 'en' });
+    assert.equal(ada.at!.status, 422);
+    assert.ok(!ada.at!.text.includes('<img src=x'), 'encoded');
+    await ada.submit({ given_name: `"O'Ada" & Co`, family_name: 'Lovelace', locale: 'de' });
+    assert.match(ada.at!.text, /Gespeichert\./);
+    assert.match(ada.at!.text, /lang="de"/);
+    assert.ok(ada.at!.text.includes('&quot;O&#39;Ada&quot; &amp; Co'));
+    assert.deepEqual([(await row(id))?.['given_name'], (await row(id))?.['locale']], [`"O'Ada" & Co`, 'de']);
+  });
+
+  it('change the address with a code, in two steps that can be left and come back to', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    await ada.open('/account/email');
+    await ada.submit({ email: 'nonsense' });
+    assert.equal(ada.at!.status, 422);
+    await ada.submit({ email });
+    assert.match(ada.alert, /already/);
+    await ada.submit({ email: `next.${email}` });
+    assert.match(ada.at!.url, /\/account\/email\/code$/);
+    await ada.submit({ code: '000000' });
+    assert.equal(ada.at!.status, 422);
+    await ada.open('/account');
+    await ada.open('/account/email/code');
+    await ada.submit({ code: await app.codeFor(`next.${email}`) });
+    assert.match(ada.at!.url, /\/account\/profile/);
+    assert.equal((await row(id))?.['email'], `next.${email}`);
+    await ada.open('/account/email/code');
+    assert.match(ada.at!.url, /\/account\/email$/, 'nothing is waited for any more');
+  });
+
+  it('ask whoever signed in long ago to sign in again, and lead back to where they were', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    await ada.open('/account/delete');
+    const question = ada.at;
+    await age(id);
+    for (const path of ['/account/email', '/account/phone', '/account/delete', '/account/export']) {
+      const { page } = await ada.go(path);
+      assert.match(page!.url, /\/login\//, path);
+    }
+    ada.at = question;
+    await ada.submit({ decision: 'confirm' });
+    assert.match(ada.at!.url, /\/login\//, 'nor by a form that was open');
+    assert.equal((await row(id))?.['delete_after'], null);
+    await ada.open('/account/delete');
+    await ada.submit({ login: email, password: PASSWORD });
+    assert.match(ada.at!.url, /\/account\/delete/);
+    assert.equal(ada.heading, 'Delete your account?');
+  });
+
+  it('hand everything over as a file', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    const { page } = await ada.go('/account/export');
+    assert.match(page!.headers.get('content-disposition') ?? '', /attachment/);
+    assert.equal((JSON.parse(page!.text) as { profile: { id: string } }).profile.id, id);
+  });
+
+  it('let people choose of what they are told', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    await ada.open('/account/data');
+    await ada.submit({ decision: 'notifications' });
+    assert.deepEqual((await row(id))?.['settings'], { notifications: { email: { news: false } } });
+    await ada.submit({ decision: 'notifications', 'notify:news': 'on', 'notify:security': 'off' });
+    assert.deepEqual((await row(id))?.['settings'], { notifications: { email: { news: true } } });
+  });
+
+  it('show what happened, page by page, and what somebody else did without where they sat', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    await ada.open('/account/profile');
+    for (let n = 0; n < 26; n += 1) await (await ada.send({ family_name: `Name ${n}` })).arrayBuffer();
+    await app.api('PATCH', `/api/users/${id}`, { password: `${PASSWORD} anew` });
+    const again = visitor();
+    await again.open('/account');
+    await again.submit({ login: email, password: `${PASSWORD} anew` });
+    await again.open('/account/activity');
+    assert.match(again.at!.text, /Profile changed/);
+    assert.match(again.at!.text, /Password set<\/strong>(?:(?!<\/li>)[\s\S])*by somebody else/);
+    const next = /href="(\/account\/activity\?cursor=[^"]+)"/.exec(again.at!.text)?.[1];
+    assert.ok(next);
+    await again.open(next);
+    assert.match(again.at!.text, /Signed in/);
+    assert.equal((await again.go('/account/activity?cursor=nonsense')).page!.status, 422);
+  });
+
+  it('delete an account after a question, show until when, and keep it where the person says so', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    await ada.open('/account/delete');
+    await ada.submit({ decision: 'deny' });
+    assert.equal((await row(id))?.['delete_after'], null);
+    await ada.open('/account/delete');
+    await ada.submit({ decision: 'confirm' });
+    assert.ok((await row(id))?.['delete_after']);
+    const again = await enter(email);
+    await again.open('/account/profile');
+    assert.match(again.at!.text, /will be deleted on/);
+    await again.open('/account/delete');
+    await again.submit({ decision: 'keep' });
+    assert.match(again.at!.text, /Your account stays/);
+    assert.equal((await row(id))?.['delete_after'], null);
+  });
+
+  it('delete who is due with everything of theirs, and nobody who changed their mind or is the last owner', async () => {
+    const [gone, kept, owner] = [await person(), await person(), await person()];
+    const made = await app.api('POST', '/api/tenants', { name: 'Solo', slug: 'solo', type: 'team' });
+    const tenantId = String(made.body['id']);
+    const roles = (await app.api('GET', '/api/roles?roleName=owner', undefined, { 'x-tenant-id': tenantId })).body['items'] as {
+      id: string;
+    }[];
+    await app.owner.query('insert into memberships (tenant_id, user_id) values ($1, $2) on conflict do nothing', [tenantId, owner.id]);
+    await app.owner.query('update users set home_tenant_id = $1 where id = $2', [tenantId, owner.id]);
+    const given = await app.api('POST', `/api/roles/${roles[0]!.id}/assign`, { userId: owner.id }, { 'x-tenant-id': tenantId });
+    assert.equal(given.status, 200, given.text);
+    const inside = await enter(gone.email);
+    const past = `now() - interval '1 minute'`;
+    await app.owner.query(`update users set delete_after = ${past} where id = any($1)`, [[gone.id, owner.id]]);
+    await app.owner.query(`update users set delete_after = now() + interval '1 day' where id = $1`, [kept.id]);
+    await app.owner.query(`select graphile_worker.add_job('account.delete')`);
+    for (let tries = 0; tries < 100 && ((await row(gone.id)) || (await row(owner.id))?.['delete_after']); tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(await row(gone.id), undefined);
+    assert.ok((await row(kept.id))?.['delete_after']);
+    assert.deepEqual([(await row(owner.id))?.['delete_after'], (await row(owner.id))?.['status']], [null, 'active']);
+    await inside.open('/account');
+    assert.equal(inside.heading, 'Sign in', 'the session is gone');
+    const told = async (to: string): Promise<string | undefined> => {
+      for (let tries = 0; tries < 50; tries += 1) {
+        const mails = (await (await fetch(`${app.issuer}/dev/mailbox.json`)).json()) as { to: string; subject: string }[];
+        const found = mails.find((mail) => mail.to === to && /delete/.test(mail.subject));
+        if (found) return found.subject;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      return undefined;
+    };
+    assert.match((await told(gone.email)) ?? '', /was deleted/);
+    assert.match((await told(owner.email)) ?? '', /was not deleted/);
+    const { rows } = await app.owner.query(
+      `select type, target_id, reason from audit_events where actor_id = 'account-deletion' order by type`,
+    );
+    assert.deepEqual(
+      rows.map(({ type, target_id, reason }) => [type, target_id, reason]),
+      [
+        ['user.deleted', gone.id, null],
+        ['user.deletion_stopped', owner.id, 'user.last_owner'],
+      ],
+    );
+  });
+
+  describe('with terms', () => {
+    const publish = async (label: string, kind = 'terms'): Promise<string> => {
+      const made = await app.api('POST', '/api/notices', { kind, label, url: `https://acme.test/${kind}/${label}` });
+      const id = String(made.body['id']);
+      assert.equal((await app.api('POST', `/api/notices/${id}/publish`)).status, 200);
+      return id;
+    };
+
+    it('ask for them before a sign-in ends, again where they change, and sign out whoever takes them back', async () => {
+      const { id, email } = await person();
+      const first = await publish('first');
+      const ada = visitor();
+      await ada.open('/account');
+      await ada.submit({ login: email, password: PASSWORD });
+      assert.equal(ada.heading, 'Please read and agree', ada.at!.text);
+      await ada.submit({});
+      assert.equal(ada.at!.status, 422);
+      await ada.submit({ agree_terms: id });
+      assert.equal(ada.at!.status, 422, 'another id is no agreement');
+      await ada.submit({ agree_terms: first });
+      assert.match(ada.at!.url, /\/account$/);
+      const again = visitor();
+      await again.open('/account');
+      await again.submit({ login: email, password: PASSWORD });
+      assert.match(again.at!.url, /\/account$/, 'they are asked once');
+
+      const second = await publish('second');
+      const third = visitor();
+      await third.open('/account');
+      await third.submit({ login: email, password: PASSWORD });
+      assert.equal(third.heading, 'Please read and agree');
+      await third.submit({ agree_terms: first });
+      assert.equal(third.at!.status, 422, 'the old version is no agreement to the new one');
+      await third.submit({ agree_terms: second });
+      await third.open('/account/data');
+      assert.match(third.at!.text, /second/);
+      await third.open(`/account/agreements/${second}`);
+      assert.match(third.at!.text, /signed out everywhere/);
+      await third.submit({ decision: 'confirm' });
+      assert.match(third.heading, /signed out/);
+      for (const one of [ada, again, third]) {
+        await one.open('/account');
+        assert.equal(one.heading, 'Sign in');
+      }
+      const { rows } = await app.owner.query(
+        `select type from audit_events where person_id = $1 and type like 'agreement.%' and outcome = 'success' order by at, id`,
+        [id],
+      );
+      assert.deepEqual(
+        rows.map(({ type }) => type),
+        ['agreement.given', 'agreement.given', 'agreement.withdrawn'],
+      );
+    });
+
+    it('let nobody past who does not agree', async () => {
+      const { email } = await person();
+      await publish('must');
+      const ada = visitor();
+      await ada.open('/account');
+      await ada.submit({ login: email, password: PASSWORD });
+      assert.equal(ada.heading, 'Please read and agree');
+      await ada.submit({ decision: 'deny' });
+      await ada.open('/account');
+      assert.equal(ada.heading, 'Sign in');
+    });
+  });
+});
