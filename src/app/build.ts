@@ -115,7 +115,6 @@ export async function buildApp(config: Config, options: AppOptions) {
 
     const meterMessage = (tenantId: string): void => meter.count(tenantId, 'messages');
     const base = { db, clock, box, limits };
-    const nameOf = (id: string) => brandName({ tenants, rootTenantId }, id);
     const messages = createMessages({ config, clock, log, db, box, jobs, fetch, count: meterMessage, tenants, rootTenantId });
     const { mailbox, mailer, queueMail, queueText } = messages;
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
