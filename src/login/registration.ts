@@ -89,11 +89,13 @@ export async function finishRegistration(deps: FlowDeps, at: Position, code: str
   const now = deps.clock.now();
   const userId = newId(now);
   const proof = { methodId: 'password', factor: 'knowledge', amr: ['pwd'], at: epochSeconds(now) } as const;
+  const asked = (await deps.terms?.open(userId, at.scope.tenantId)) ?? [];
   const next: Journey = {
     id: at.journey.id,
     version: at.journey.version,
     ...freshState(),
     accountId: userId,
+    demands: asked.length > 0 ? ['accept_terms'] : [],
     proofs: [{ ...proof, amr: ['pwd'] }],
   };
   const done = await deps.transact(at.scope, async (work) => {

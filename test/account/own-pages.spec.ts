@@ -292,6 +292,27 @@ describe('the pages of a person’s own data', function () {
       );
     });
 
+    it('ask whoever makes an account before it is entered', async () => {
+      const email = 'registers@example.test';
+      const terms = await publish('at-registration');
+      const privacy = await publish('at-registration', 'privacy');
+      const ada = visitor();
+      await ada.open('/account');
+      await ada.open(`${new URL(ada.at!.url).pathname}/register`);
+      await ada.submit({ email, new_password: PASSWORD });
+      await ada.submit({ code: await app.codeFor(email) });
+      assert.equal(ada.heading, 'Please read and agree', ada.at!.text);
+      await ada.submit({ agree_terms: terms });
+      assert.equal(ada.at!.status, 422, 'each of them is asked for');
+      await ada.submit({ agree_terms: terms, agree_privacy: privacy });
+      assert.match(ada.at!.url, /\/account$/);
+      const { rows } = await app.owner.query(
+        'select count(*)::int as n from agreements a join users u on u.id = a.user_id where u.email = $1',
+        [email],
+      );
+      assert.equal(rows[0].n, 2);
+    });
+
     it('let nobody past who does not agree', async () => {
       const { email } = await person();
       await publish('must');
