@@ -54,11 +54,6 @@ describe('pages', () => {
           assert.ok(id && new RegExp(`<label[^>]* for="${id}"`).test(html), `${input} has no label`);
           continue;
         }
-        if (/type="checkbox"/.test(input)) {
-          const id = /\sid="([^"]+)"/.exec(input)?.[1];
-          assert.ok(id && new RegExp(`<label[^>]* for="${id}"`).test(html), `${input} has no label`);
-          continue;
-        }
         const field = /name="([a-z_]+)"/.exec(input)?.[1];
         assert.ok(field && html.includes(`<label for="${field}">`), `${field} has no label`);
         assert.match(input, /autocomplete="[a-z -]+"/);
