@@ -1,22 +1,33 @@
 /** Sign-in with other providers, with what it runs on. */
 import type { Middleware } from 'koa';
 import type { Clock } from '../core/clock.ts';
+import { ownPerson } from '../core/permissions.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { createConnectionCache } from '../features/connections/cache.ts';
 import type { ConnectionCache } from '../features/connections/index.ts';
+import { ownIdentityRoutes } from '../features/connections/me-routes.ts';
+import { demandOf } from '../features/factors/demand.ts';
+import { findFactors } from '../features/factors/store.ts';
+import { endSessions, type SessionCommandDeps } from '../features/sessions/commands.ts';
+import { listSessions, type SessionQueryDeps } from '../features/sessions/queries.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
+import { requireAssurance } from '../http/assurance.ts';
+import type { Route } from '../http/route.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
 import type { Limits } from '../infra/limits.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
+import type { createDirectDoor } from '../login/direct-door.ts';
 import type { EngineDeps } from '../login/engine.ts';
 import type { ExternalIdentity, LoginMethod } from '../login/method.ts';
 import { socialMethod } from '../login/methods/social.ts';
 import { loginSettingsOf } from '../login/policy.ts';
 import { type LoginRoutesDeps, loginRoutes } from '../login/routes.ts';
+import { backchannelLogout } from '../login/social/backchannel.ts';
+import { authenticateSocial } from '../login/social/direct.ts';
 import { createSocialDoor, type SocialDoor } from '../login/social/door.ts';
-import type { LinkDeps } from '../login/social/link.ts';
+import { broughtIdentity, type LinkDeps, linkIdentity, listIdentities, unlinkIdentity } from '../login/social/link.ts';
 import { socialPages } from '../login/social/pages.ts';
 import { type Purpose, type Resolved, resolveIdentity } from '../login/social/resolve.ts';
 import { createUpstreams, type Upstreams } from '../login/social/upstreams.ts';
@@ -42,6 +53,12 @@ export interface Federation {
   resolve(this: void, scope: Scope, identity: ExternalIdentity, purpose?: Purpose): Promise<Resolved>;
   door: SocialDoor;
   links: LinkDeps;
+  /** What it adds to the direct login, by path. */
+  direct: NonNullable<Parameters<typeof createDirectDoor>[1]>;
+  /** What providers call. */
+  backchannel(sessions: SessionCommandDeps & SessionQueryDeps): Middleware;
+  /** `/api/me/identities`. */
+  routes: Route[];
 }
 
 /** Everything below `/login`: the ways to other providers and back come first. */
@@ -60,13 +77,41 @@ export function createFederation({ db, clock, box, feed, limits, audit, tenants,
     onRegistered,
     settingsOf: async (tenantId: string) => loginSettingsOf((await tenants.find(tenantId))?.settings),
   };
+  const resolve: Federation['resolve'] = (scope, identity, purpose = 'sign-in') => resolveIdentity(resolving, scope, identity, purpose);
   const links: LinkDeps = { db, clock, box, audit: audit.audit, transact, connections };
+  const door = createSocialDoor({ ...links, tenants });
   return {
     connections,
     upstreams,
     method: socialMethod({ connections, upstreams }),
-    resolve: (scope, identity, purpose = 'sign-in') => resolveIdentity(resolving, scope, identity, purpose),
-    door: createSocialDoor({ ...links, tenants }),
+    resolve,
+    door,
     links,
+    direct: { '/api/auth/login/social': authenticateSocial({ door, settingsOf: resolving.settingsOf }) },
+    routes: ownIdentityRoutes({
+      list: (userId) => listIdentities(links, userId),
+      link: async (scope, userId, brought) =>
+        linkIdentity(
+          links,
+          scope,
+          userId,
+          await broughtIdentity({ ...links, door, upstreams, settingsOf: resolving.settingsOf }, scope, brought, connections),
+        ),
+      unlink: (scope, userId, id) => unlinkIdentity(links, scope, userId, id),
+      checkFresh: async (scope) => requireAssurance({ clock }, scope, demandOf(await findFactors(db, ownPerson(scope)))),
+    }),
+    backchannel: (sessions) =>
+      backchannelLogout({
+        db,
+        audit: audit.audit,
+        limits,
+        connections,
+        upstreams,
+        whose: (scope, identity) => resolve(scope, identity, 'logout'),
+        async endSessionsOf(scope, userId) {
+          const ids = (await listSessions(sessions, userId)).map(({ id }) => id);
+          if (ids.length > 0) await endSessions(sessions, scope, userId, ids);
+        },
+      }),
   };
 }

@@ -8,7 +8,7 @@ import type { Position } from './flow.ts';
 import type { Step } from './next-step.ts';
 import { mayRegister } from './policy.ts';
 import type { Refusal } from './refusal.ts';
-import type { Offered } from './social/door.ts';
+import type { Offered } from './social/offered.ts';
 import { type ConsentPage, type MethodId, showLoginPage } from './views/pages.ts';
 
 export interface Screen {

@@ -10,6 +10,7 @@ import { PAGE_BODY_LIMIT, readJson } from '../http/read-body.ts';
 import { type Route, route } from '../http/route.ts';
 import { recordOf } from './client-models.ts';
 import { DIRECT_ACTION, DIRECT_LOGIN, keepDirect, refusalOf } from './direct-login.ts';
+import { SOCIAL_LOGIN } from './direct-social.ts';
 import type { ProviderPool } from './provider-pool.ts';
 import { serveAs } from './tokens.ts';
 
@@ -105,6 +106,7 @@ export const DIRECT_DOORS: readonly Door[] = [
     'Sign in by a passkey',
     '`passkeyToken` comes with the challenge; with `mfaToken` the passkey is the second factor.',
   ),
+  login('login/social', Type.Object({ ...SOCIAL_LOGIN.fields, ...ASKS }), SOCIAL_LOGIN.summary, SOCIAL_LOGIN.description),
   login(
     'verify',
     Type.Object({ registrationToken: TEXT, code: TEXT, ...ASKS }),

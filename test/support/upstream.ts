@@ -417,8 +417,8 @@ function endless(response: ServerResponse): void {
   const chunk = `"${'x'.repeat(65_536)}",`;
   response.write('[');
   const pump = (): void => {
-    while (!response.destroyed && response.write(chunk));
-    if (!response.destroyed) response.once('drain', pump);
+    if (response.destroyed || response.socket?.destroyed !== false) return;
+    response.write(chunk, () => setImmediate(pump));
   };
   response.on('error', () => {});
   pump();

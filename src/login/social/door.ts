@@ -6,11 +6,9 @@ import type { TenantCache } from '../../features/tenants/index.ts';
 import { SOCIAL } from '../methods/social.ts';
 import { loginSettingsOf, type TenantLoginSettings } from '../policy.ts';
 import { type LinkDeps, linkIdentity } from './link.ts';
+import { byName, type Offered } from './offered.ts';
 import { domainOf, openLink } from './resolve.ts';
 import { tenantOfDomain } from './store.ts';
-
-/** A button on the sign-in page. */
-export type Offered = Pick<Connection, 'id' | 'key' | 'kind' | 'name'>;
 
 /** Where somebody signs in, and what the authorization request says. */
 export interface Asking {
@@ -32,10 +30,6 @@ export interface SocialDoor {
   /** Links what waited for the proof of this account; nothing where somebody else was proven. */
   complete(scope: Scope, link: string, accountId: string): Promise<void>;
 }
-
-/** By key or id; where two tenants have the same key, the one that is signed in at comes first. */
-export const byName = (offered: readonly Offered[], name: unknown): Offered | undefined =>
-  offered.find(({ id, key }) => key === name || id === name);
 
 const ADDRESS = /^[^@\s]{1,64}@[^@\s]{1,253}$/;
 

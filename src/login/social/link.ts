@@ -8,9 +8,14 @@ import type { ConnectionCache } from '../../features/connections/index.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { SecretBox } from '../../infra/secret-box.ts';
 import type { ExternalIdentity } from '../method.ts';
+import type { TenantLoginSettings } from '../policy.ts';
 import { saidBy } from './claims.ts';
+import type { SocialDoor } from './door.ts';
+import { byName } from './offered.ts';
+import { UpstreamRefused } from './provider.ts';
 import { openShown, sealShown } from './resolve.ts';
 import { deleteIdentity, identitiesOf, insertIdentity, isMember } from './store.ts';
+import type { Upstreams } from './upstreams.ts';
 
 export interface LinkDeps {
   db: Database;
@@ -47,6 +52,32 @@ export async function linkIdentity(deps: LinkDeps, scope: Scope, userId: string,
       data: { userId, connectionId, key: connection.key },
     });
   });
+}
+
+/** The identity that an app's token speaks of. Throws 404 for a provider that is not offered, 401 `identity.refused` for what may not be believed. */
+export async function broughtIdentity(
+  deps: Pick<LinkDeps, 'audit'> & { door: SocialDoor; upstreams: Upstreams; settingsOf(tenantId: string): Promise<TenantLoginSettings> },
+  scope: Scope,
+  brought: Readonly<Record<string, string | undefined>>,
+  connections: ConnectionCache,
+): Promise<ExternalIdentity> {
+  const { provider, access_token: accessToken, id_token: idToken, code, redirectUri, codeVerifier: verifier, nonce } = brought;
+  const offered = await deps.door.offered({ tenantId: scope.tenantId, settings: await deps.settingsOf(scope.tenantId), params: {} });
+  const found = byName(offered, provider);
+  const connection = found && (await connections.find(found.id));
+  if (!connection) throw notFound('connection');
+  try {
+    const { subject, ...claims } =
+      code !== undefined && redirectUri !== undefined && URL.canParse(redirectUri)
+        ? await deps.upstreams.finish(connection, { params: new URLSearchParams({ code }), redirectUri, state: undefined, nonce, verifier })
+        : await deps.upstreams.judgeToken(connection, { accessToken, idToken, nonce });
+    return { connectionId: connection.id, subject, claims };
+  } catch (error) {
+    if (!(error instanceof UpstreamRefused)) throw error;
+    const target = { type: 'connection', id: connection.id };
+    await deps.audit.append(scope, { type: 'identity.refused', outcome: 'failure', reason: error.reason, target });
+    throw new AppError('identity.refused', 401, 'What the provider gave is not good', { headers: { 'www-authenticate': 'Bearer' } });
+  }
 }
 
 export interface Identity {

@@ -16,7 +16,7 @@ import { base, showRefusal, showSignIn } from '../screens.ts';
 import { findJourney } from '../store.ts';
 import { showLoginPage } from '../views/pages.ts';
 import { arrive, type LoginRoutesDeps, loadInteraction, type Visit } from '../visit.ts';
-import { byName, type Offered } from './door.ts';
+import { byName, type Offered } from './offered.ts';
 import { UpstreamRefused } from './provider.ts';
 
 const BEGIN = /^\/login\/([\w-]{1,64})\/social\/([\w-]{1,64})$/;

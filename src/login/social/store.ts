@@ -147,3 +147,12 @@ export async function tenantOfDomain(db: Database, domain: string): Promise<stri
   const [row] = await db.query<{ id: string | null }>(TENANT_OF_DOMAIN, [domain]);
   return row?.id ?? undefined;
 }
+
+const SUBJECTS: Statement = {
+  name: 'identities-of-upstream-session',
+  text: 'select subject from identities where connection_id = $1 and upstream_sid = $2',
+};
+
+/** Who came in by that session of the provider's. */
+export const subjectsOfSession = async (db: Database, connectionId: string, sid: string): Promise<string[]> =>
+  (await db.query<{ subject: string }>(SUBJECTS, [connectionId, sid])).map(({ subject }) => subject);
