@@ -17,7 +17,9 @@ import {
   text,
 } from './direct.ts';
 import type { Progress } from './flow.ts';
+import { standingOf } from './journey-store.ts';
 import { nextStep } from './next-step.ts';
+import { STEP_INVALID } from './refusal.ts';
 import { finishRegistration, startRegistration } from './registration.ts';
 import { finishReset, startReset } from './reset.ts';
 
@@ -85,7 +87,9 @@ export async function finishDirectRegistration(deps: DirectDeps, input: Fields, 
   const at = await positionOf(deps, client, scope, token);
   if (at.journey.pending !== 'register') return WRONG_CODE;
   const progress = await finishRegistration(deps, at, text(input['code']));
-  return 'journey' in progress ? answerOf(nextStep(progress.journey, at.policy), token) : refusedBy(progress);
+  if (!('journey' in progress)) return refusedBy(progress);
+  const standing = await standingOf(deps.db, progress.journey.id);
+  return standing ? answerOf(nextStep(progress.journey, at.policy), token, standing.epoch) : refusalOf(STEP_INVALID);
 }
 
 /** Has a code sent that sets a new password, if the address has an account. */
@@ -101,7 +105,9 @@ export async function finishDirectReset(deps: DirectDeps, input: Fields, client:
   const at = await positionOf(deps, client, scope, token);
   if (at.journey.pending !== 'reset') return WRONG_CODE;
   const progress = await finishReset(deps, at, { code: text(input['code']), password: text(input['password']) });
-  return 'journey' in progress ? answerOf(nextStep(progress.journey, at.policy), token) : refusedBy(progress);
+  if (!('journey' in progress)) return refusedBy(progress);
+  const standing = await standingOf(deps.db, progress.journey.id);
+  return standing ? answerOf(nextStep(progress.journey, at.policy), token, standing.epoch) : refusalOf(STEP_INVALID);
 }
 
 const WRONG_CODE: DirectRefusal = { refused: 'auth.invalid_credentials', status: 401 };

@@ -55,19 +55,22 @@ export async function attemptDirect(
     { door: 'direct', journeyId: journeyOf(client, token), ...wanted },
   );
   if ('refused' in outcome) return refusalOf(outcome);
-  return answerOf(outcome.step, token);
+  return answerOf(outcome.step, token, outcome.epoch);
 }
 
 export function refusalOf({ refused, status, retryAfterSeconds }: Refusal): DirectRefusal {
   return { refused, status, ...(retryAfterSeconds === undefined ? {} : { extra: { retryAfterSeconds } }) };
 }
 
-/** What only a page can do (changing a password, agreeing to terms) is a refusal that says so, after the credentials were right. */
-export function answerOf(step: Step, token: string): DirectAnswer {
+/**
+ * What only a page can do (changing a password, agreeing to terms) is a refusal that says so, after the credentials were right. `epoch`: of what was
+ * judged; access that ended since then leaves nothing of it.
+ */
+export function answerOf(step: Step, token: string, epoch: number | undefined): DirectAnswer {
   switch (step.name) {
     case 'done': {
       const { accountId, acr, amr, authTime } = step;
-      return { accountId, acr, amr, authTime };
+      return { accountId, acr, amr, authTime, epoch };
     }
     case 'prove':
       return { refused: 'auth.mfa_required', status: 401, extra: { mfaToken: token, methods: step.methods } };
