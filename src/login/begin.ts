@@ -67,12 +67,13 @@ export async function begin(deps: JudgeDeps, scope: Scope, request: BeginRequest
   return { journey: await save(at, next), challenge, redirect };
 }
 
-/** A number as it is stored, whichever way it was typed; names and what is no number stay as they are. */
+/** A number as it is stored, whichever way it was typed; one that cannot exist is none. Names stay as they are. */
 async function asStored(deps: JudgeDeps, scope: Scope, { channel }: LoginMethod, input: Record<string, unknown>, now: Date) {
   const { login } = input;
   if (channel !== 'sms' || typeof login !== 'string') return input;
   const country = login.trim().startsWith('+') ? undefined : (await findJourney(deps.db, '', scope.tenantId, now)).settings.country;
-  return { ...input, login: (await parsePhone(login, country)) ?? login };
+  const number = await parsePhone(login, country);
+  return { ...input, login: number ?? (/^\s*\+/.test(login) ? '' : login) };
 }
 
 interface At {

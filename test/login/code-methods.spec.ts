@@ -5,7 +5,7 @@ import { PASSWORD } from './harness.ts';
 import { CALLBACK, codeIn, type Site, startSite, type Visitor } from './site.ts';
 import { freshAddress } from './walks.ts';
 
-const freshNumber = (): string => `+4915${randomInt(10)}${String(randomInt(100_000_000)).padStart(8, '0')}`;
+const freshNumber = (): string => `+49151${String(randomInt(100_000_000)).padStart(8, '0')}`;
 const CHANNELS = [
   { method: 'email-otp', channel: 'email', path: '/api/auth/login/email', field: 'email', fresh: freshAddress },
   { method: 'sms-otp', channel: 'sms', path: '/api/auth/login/mobile', field: 'mobile', fresh: freshNumber },
@@ -163,6 +163,36 @@ describe('codes that are sent', () => {
       });
     });
   }
+
+  it('takes a number as people write it, and C17: whatever an address header says', async () => {
+    await site.db.query({ name: 'test-country', text: `update tenants set settings = settings || '{"country":"DE"}' where id = $1` }, [
+      site.tenantId,
+    ]);
+    const person = await site.addPerson();
+    const number = freshNumber();
+    await giveNumber(person.id, number);
+    const written = `0${number.slice(3, 6)} / ${number.slice(6)}`;
+    const visitor = await begun('sms-otp', written);
+    assert.ok((await visitor.submit({ code: codeIn(await site.mailFor(number)) })).location?.href.startsWith(CALLBACK), visitor.at?.text);
+    assert.equal((await api('/api/auth/otp', { channel: 'sms', to: '+490000' })).status, 422);
+    const odd = site.visitor('a.b, , [::1');
+    await odd.signIn('app');
+    assert.equal((await odd.submit({ login: person.email, password: '' })).status, 422);
+    assert.equal((await odd.send({ code: '' })).headers.get('location')?.includes('/auth/') ?? false, false);
+  });
+
+  it('C23: a code is for one purpose: that of a sign-in does not reset a password, that of a reset does not sign in', async () => {
+    const person = await site.addPerson({ password: PASSWORD });
+    const visitor = await begun('email-otp', person.email);
+    const code = codeIn(await site.mailFor(person.email));
+    const path = new URL(visitor.at!.url).pathname;
+    await visitor.open(`${path}/reset`);
+    await visitor.submit({ email: person.email });
+    const reset = codeIn(await site.mailFor(person.email, 1));
+    assert.equal((await visitor.submit({ code, new_password: 'violet cactus thunder marble' })).status, code === reset ? 303 : 422);
+    const other = await begun('email-otp', person.email);
+    assert.equal((await other.send({ code: reset })).headers.get('location')?.includes('/auth/') ?? false, false);
+  });
 
   it('a mailed link opens a page that uses nothing up, signs in with a click, and shows the code in another browser', async () => {
     await site.db.query(
