@@ -9,7 +9,7 @@ import { keptInvitation } from './invitation-cookie.ts';
 import { continueInvitation, decideOnInvitation, invitationPage } from './invitations.ts';
 import { decideOnInvited, leave, leavePage } from './organizations.ts';
 import { accountOverview, nameOf } from './overview.ts';
-import type { OwnPagesDeps } from './own-pages.ts';
+import { isFresh, type OwnPagesDeps } from './own-pages.ts';
 import { addOwnPages } from './own-routes.ts';
 import { changeOwnPassword } from './password.ts';
 import {
@@ -122,14 +122,17 @@ async function decide(deps: AccountRoutesDeps, visit: Visit): Promise<void> {
   return overview(deps, visit);
 }
 
-async function passwordForm(deps: AccountRoutesDeps, { ctx, person, page }: Visit): Promise<void> {
+async function passwordForm(deps: AccountDeps, visit: Visit): Promise<void> {
+  const { ctx, person, page } = visit;
+  if (!(await isFresh(deps, visit))) return;
   const shown = { ...page, email: person.email, minLength: deps.passwords.minLength, backUrl: '/account' };
   showAccountPage(ctx, deps.view, 'account-password', shown);
 }
 
-async function changePassword(deps: AccountRoutesDeps, visit: Visit): Promise<void> {
+async function changePassword(deps: AccountDeps, visit: Visit): Promise<void> {
   const { ctx, scope, session, person, page } = visit;
   const form = await readPosted(deps, visit);
+  if (!(await isFresh(deps, visit))) return;
   const [current = '', next = ''] = [form['password'], form['new_password']];
   const result = await changeOwnPassword(deps, scope, { person, locale: page.locale ?? 'en', sessionId: session.id, current, next });
   if (!result) return seeOther(ctx, '/account?done=password');

@@ -123,7 +123,7 @@ describe('the pages of a person’s own data', function () {
     await ada.open('/account/delete');
     const question = ada.at;
     await age(id);
-    for (const path of ['/account/email', '/account/phone', '/account/delete', '/account/export']) {
+    for (const path of ['/account/email', '/account/phone', '/account/password', '/account/delete', '/account/export']) {
       const { page } = await ada.go(path);
       assert.match(page!.url, /\/login\//, path);
     }
