@@ -50,7 +50,7 @@ export const organizations = {
   'organizations.decline_label': 'Die Einladung zu {tenant} ablehnen',
   'organizations.joined': 'Sie sind {tenant} beigetreten.',
   'organizations.left': 'Sie haben die Organisation verlassen.',
-  'organizations.last_owner': 'Sie sind der letzte Inhaber von {tenant}. Machen Sie zuerst jemand anderen zum Inhaber.',
+  'organizations.last_owner': 'Sie sind der letzte Eigentümer von {tenant}. Machen Sie zuerst jemand anderen zum Eigentümer.',
   'leave.title': '{tenant} verlassen?',
   'leave.lead': 'Sie verlieren Ihre Rollen dort und alles, was sie Ihnen öffnen. Um zurückzukommen, brauchen Sie eine neue Einladung.',
   'leave.submit': 'Verlassen',

@@ -56,7 +56,7 @@ export const ownAccount = {
   'activity.by_other': 'von jemand anderem',
   'activity.failed': 'abgelehnt',
   'activity.other': 'Sonstiges: {type}',
-  'activity.devices': 'Browser, die Sie kennen',
+  'activity.devices': 'Bekannte Browser',
   'activity.devices_lead':
     'Wo Sie sich schon angemeldet haben. Ein vergessener Browser gilt bei der nächsten Anmeldung als neu und braucht wieder Ihren zweiten Faktor.',
   'activity.device': 'Browser, zuerst gesehen {when}',

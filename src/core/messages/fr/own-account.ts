@@ -22,7 +22,7 @@ export const ownAccount = {
   'profile.names_lead': 'Les applications que vous autorisez à voir votre nom peuvent le montrer à d’autres.',
   'profile.language': 'Langue',
   'profile.language_auto': 'Comme dans le navigateur',
-  'profile.language_hint': 'Pour ces pages et pour les courriels que vous recevez.',
+  'profile.language_hint': 'Pour ces pages et pour les e-mails que vous recevez.',
   'profile.name_invalid': 'Veuillez écrire les noms sans chevrons et avec 100 caractères au plus.',
   'profile.contact': 'Comment vous joindre',
   'profile.email': 'E-mail',
@@ -147,7 +147,7 @@ export const ownAccount = {
   'mail.news.not_you':
     'Si ce n’était pas vous, connectez-vous maintenant, changez votre mot de passe et prévenez l’exploitant de ce service.',
   'mail.news.email_changed.subject': 'Votre adresse e-mail {brand} a été changée',
-  'mail.news.email_changed.lead': 'Votre compte a désormais une autre adresse e-mail. Les courriels à son sujet n’arrivent plus ici.',
+  'mail.news.email_changed.lead': 'Votre compte a désormais une autre adresse e-mail. Les e-mails à son sujet n’arrivent plus ici.',
   'mail.news.phone_changed.subject': 'Votre numéro de téléphone {brand} a été changé',
   'mail.news.phone_changed.lead': 'Le numéro de téléphone de votre compte a été changé ou supprimé.',
   'mail.news.deletion_scheduled.subject': 'Votre compte {brand} sera supprimé',
