@@ -75,7 +75,20 @@ describe('the types of authentication events', () => {
     const walked = AUTH_EVENT_TYPES.filter((type) => found.includes(type));
     assert.deepEqual(
       AUTH_EVENT_TYPES.filter((type) => !walked.includes(type)),
-      ['email.verified', 'email.refused', 'code.refused', 'account.locked', 'device.new', 'session.refused', 'access.ended'],
+      [
+        'email.verified',
+        'email.refused',
+        'code.refused',
+        'account.locked',
+        'device.new',
+        'identity.linked',
+        'identity.unlinked',
+        'identity.refused',
+        'upstream_logout.received',
+        'upstream_logout.refused',
+        'session.refused',
+        'access.ended',
+      ],
       'all others were walked through',
     );
     const listed = await app.api('GET', '/api/logs/auth?limit=200');

@@ -1,0 +1,90 @@
+/** A server of ours in a process of its own, on a database of its own: what another organisation runs. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { basicAuth, freePort, MANAGER, newAddress, type Reply } from './app.ts';
+import { Browser } from './browser.ts';
+import { createTestDatabase, makeTestDirectory, removeTestDirectory } from './database.ts';
+
+export interface SecondGatehouse {
+  issuer: string;
+  browser(): Browser;
+  api(method: string, path: string, body?: unknown): Promise<Reply>;
+  close(): Promise<void>;
+}
+
+/** `outbound` are the hosts that it may call although they are private. */
+export async function startSecondGatehouse(outbound: string): Promise<SecondGatehouse> {
+  const database = await createTestDatabase();
+  const dataDir = await makeTestDirectory();
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const issuer = `http://localhost:${port}`;
+  let output = '';
+  const child: ChildProcess = spawn(process.execPath, ['src/main.ts'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NODE_ENV: 'test',
+      PORT: String(port),
+      METRICS_PORT: String(metricsPort),
+      DATA_DIR: dataDir,
+      DATABASE_URL: database.url,
+      ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+      TRUSTED_PROXIES: '127.0.0.0/8,::1/128',
+      OUTBOUND_ALLOW_HOSTS: outbound,
+      BOOTSTRAP_CLIENT_ID: MANAGER.id,
+      BOOTSTRAP_CLIENT_SECRET: MANAGER.secret,
+    },
+  });
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += String(chunk)));
+  const close = async (): Promise<void> => {
+    if (child.exitCode === null) {
+      child.kill('SIGTERM');
+      const killer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      await once(child, 'exit');
+      clearTimeout(killer);
+    }
+    await database.drop();
+    await removeTestDirectory(dataDir);
+  };
+  const isReady = async (): Promise<boolean> => (await fetch(`${issuer}/health/ready`).catch(() => undefined))?.status === 200;
+  for (let tries = 0; !(await isReady()); tries += 1) {
+    if (tries > 300 || child.exitCode !== null) {
+      await close();
+      assert.fail(`the second server does not start:\n${output}`);
+    }
+    await sleep(100);
+  }
+  const send = async (url: string, init: RequestInit): Promise<Reply> => {
+    const response = await fetch(url, { redirect: 'manual', ...init });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, body: text.startsWith('{') ? JSON.parse(text) : {} };
+  };
+  // Anew each time: a key that is dropped takes its tokens along.
+  const token = async (): Promise<string> => {
+    const answer = await send(`${issuer}/token`, {
+      method: 'POST',
+      headers: { ...basicAuth(MANAGER), 'content-type': 'application/x-www-form-urlencoded', 'x-forwarded-for': newAddress() },
+      body: new URLSearchParams({ grant_type: 'client_credentials', resource: `${issuer}/api` }).toString(),
+    });
+    assert.equal(answer.status, 200, answer.text);
+    return String(answer.body['access_token']);
+  };
+  return {
+    issuer,
+    close,
+    browser: () => new Browser(issuer, { 'x-forwarded-for': newAddress() }),
+    api: async (method, path, body) =>
+      send(issuer + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${await token()}`,
+          'x-forwarded-for': newAddress(),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }),
+  };
+}
