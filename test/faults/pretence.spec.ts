@@ -171,6 +171,17 @@ describe('somebody who pretends', function () {
       'get /health/live 200 0',
       'get /health/ready 200 0',
       'post /api/auth/login 422 3',
+      'post /api/auth/login/2fa 422 3',
+      'post /api/auth/login/email 422 3',
+      'post /api/auth/login/mobile 422 3',
+      'post /api/auth/login/passkey 422 3',
+      'post /api/auth/login/social 422 3',
+      'post /api/auth/otp 422 3',
+      'post /api/auth/passkey/options 400 3',
+      'post /api/auth/password/reset 422 3',
+      'post /api/auth/password/reset/complete 422 3',
+      'post /api/auth/register 422 3',
+      'post /api/auth/verify 422 3',
       'post /api/sessions/refresh 422 3',
     ]);
   });

@@ -115,6 +115,12 @@ describe('API keys', function () {
     ok(await app.api('PATCH', `/api/users/${id}`, { status: 'disabled' }, inside(here.tenantId)));
     refused(await people(key), 401, 'token.invalid');
     ok(await app.api('PATCH', `/api/users/${id}`, { status: 'active' }, inside(here.tenantId)));
+    refused(await people(key), 401, 'token.invalid');
+  });
+
+  it('end with the membership of who made them', async () => {
+    const { id, token } = await administrator(here);
+    const { key } = await keyOf(token, { permissions: ['users.read'] });
     ok(await people(key));
     await app.owner.query('delete from memberships where user_id = $1', [id]);
     refused(await people(key), 401, 'token.invalid');

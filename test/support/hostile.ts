@@ -129,6 +129,7 @@ export function* hostileRequests(
   document: Json,
   known: (path: string, parameter: string) => string | undefined,
 ): Generator<HostileRequest> {
+  let turn = 0;
   for (const [path, operations] of Object.entries(document['paths'] as Record<string, Record<string, Operation>>)) {
     for (const [verb, operation] of Object.entries(operations)) {
       const method = verb.toUpperCase();
@@ -142,7 +143,9 @@ export function* hostileRequests(
       for (const name of [...queries, '__proto__', 'nothing'])
         for (const value of HOSTILE_QUERIES) yield { method, path: `${fill()}?${name}=${value}`, headers: {} };
       for (const name of queries) yield { method, path: `${fill()}?${name}=1&${name}=2`, headers: {} };
-      for (const value of ['x'.repeat(300), '*', '"\u00e9"', "'", A_UUID])
+      // Read before any route is: each route has one of them in turn.
+      const odd = ['x'.repeat(300), '*', '"\u00e9"', "'", A_UUID];
+      for (const value of [odd[turn++ % odd.length]!])
         for (const name of [
           'if-match',
           'if-none-match',
