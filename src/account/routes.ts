@@ -5,6 +5,7 @@ import { listSessions } from '../features/sessions/queries.ts';
 import { pageRouter, servePages } from '../http/page-router.ts';
 import type { PageBase } from '../http/pages.ts';
 import { showCommonPage } from '../http/view.ts';
+import { beginLink, finishLink, type IdentityDeps, identitiesPage, unlinkPosted } from './identities.ts';
 import { keptInvitation } from './invitation-cookie.ts';
 import { continueInvitation, decideOnInvitation, invitationPage } from './invitations.ts';
 import { decideOnInvited, leave, leavePage } from './organizations.ts';
@@ -33,12 +34,13 @@ import { type AccountRoutesDeps, arrive, readPosted, requestFacts, seeOther, sta
 export { ACCOUNT_CLIENT_ID } from './overview.ts';
 export type { AccountRoutesDeps } from './visit.ts';
 
-type AccountDeps = SecurityDeps & OwnPagesDeps;
+type AccountDeps = SecurityDeps & OwnPagesDeps & Partial<Pick<IdentityDeps, 'identities'>>;
 type Handler = (deps: AccountDeps, visit: Visit) => Promise<void>;
 
 /** Answers `/account` and what is below; lets other paths pass. */
 export function accountRoutes(deps: AccountDeps): Middleware {
   const visited = (handle: Handler) => (ctx: Context) => visitedBy(deps, ctx, handle);
+  const linking = (handle: LinkHandler) => visited(linked(handle));
   const router = pageRouter()
     .get('/account', visited(overview))
     .post('/account', visited(decide))
@@ -57,6 +59,17 @@ export function accountRoutes(deps: AccountDeps): Middleware {
     .post('/account/security/:id/name', visited(rename))
     .get('/account/security/:id/remove', visited(removePage))
     .post('/account/security/:id/remove', visited(remove))
+    .get(
+      '/account/identities',
+      visited((of, visit) => identitiesPage(of, visit)),
+    )
+    .post('/account/identities', linking(unlinkPosted))
+    .get('/account/identities/link/:key', linking(beginLink))
+    // What comes along is the provider's answer, not that of a sign-in.
+    .get('/account/identities/callback/:id', async (ctx) => {
+      const visit = await arrive(deps, ctx);
+      return visit ? linked(finishLink)(deps, visit) : startSignIn(deps, ctx);
+    })
     .get('/account/organizations/:id/leave', visited(leavePage))
     .post('/account/organizations/:id/leave', visited(leave))
     .get('/account/invitations/:secret', (ctx) => invitationPage(deps, ctx))
@@ -66,6 +79,14 @@ export function accountRoutes(deps: AccountDeps): Middleware {
   addOwnPages(router, visited);
   return servePages(router);
 }
+
+type LinkHandler = (deps: IdentityDeps, visit: Visit) => Promise<void>;
+
+/** For where people can be linked to other providers. */
+const linked =
+  (handle: LinkHandler): Handler =>
+  async (deps, visit) =>
+    deps.identities ? handle({ ...deps, identities: deps.identities }, visit) : seeOther(visit.ctx, '/account');
 
 async function visitedBy(deps: AccountDeps, ctx: Context, handle: Handler): Promise<void> {
   ctx.set('cache-control', 'no-store');

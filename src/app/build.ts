@@ -236,6 +236,7 @@ export async function buildApp(config: Config, options: AppOptions) {
         accountRoutes({
           ...flow,
           own: ownAccount.pages,
+          identities: federation.own,
           leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: audit.transact, bookOf }, scope, tenantId),
           sessions,
           view,

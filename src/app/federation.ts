@@ -1,5 +1,6 @@
 /** Sign-in with other providers, with what it runs on. */
 import type { Middleware } from 'koa';
+import type { OwnIdentities } from '../account/identities.ts';
 import type { Clock } from '../core/clock.ts';
 import { ownPerson } from '../core/permissions.ts';
 import type { Scope } from '../core/scope.ts';
@@ -57,6 +58,8 @@ export interface Federation {
   direct: NonNullable<Parameters<typeof createDirectDoor>[1]>;
   /** What providers call. */
   backchannel(sessions: SessionCommandDeps & SessionQueryDeps): Middleware;
+  /** For the account page. */
+  own: OwnIdentities;
   /** `/api/me/identities`. */
   routes: Route[];
 }
@@ -88,6 +91,14 @@ export function createFederation({ db, clock, box, feed, limits, audit, tenants,
     door,
     links,
     direct: { '/api/auth/login/social': authenticateSocial({ door, settingsOf: resolving.settingsOf }) },
+    own: {
+      offered: async (tenantId) => door.offered({ tenantId, settings: await resolving.settingsOf(tenantId), params: {} }),
+      find: connections.find,
+      list: (userId) => listIdentities(links, userId),
+      link: (scope, userId, identity) => linkIdentity(links, scope, userId, identity),
+      unlink: (scope, userId, id) => unlinkIdentity(links, scope, userId, id),
+      upstreams,
+    },
     routes: ownIdentityRoutes({
       list: (userId) => listIdentities(links, userId),
       link: async (scope, userId, brought) =>

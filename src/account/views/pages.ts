@@ -81,6 +81,12 @@ export interface InvitationPage extends PageBase {
 }
 
 /** `decision=confirm` or `deny`. */
+/** `unlink` is the id of the one that goes. */
+export interface IdentitiesPage extends PageBase {
+  identities: readonly { id: string; provider: string; who: string | undefined }[];
+  offered: readonly { name: string; url: string }[];
+}
+
 export interface LeavePage extends PageBase {
   tenant: string;
   roles: readonly string[];
@@ -208,6 +214,7 @@ export interface AccountPages {
   'account-password': AccountPasswordPage;
   invitation: InvitationPage;
   leave: LeavePage;
+  'account-identities': IdentitiesPage;
 }
 
 /** The folder to hand to `createView`. */

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { formOf, submit, visit } from '#test/support/person.ts';
+import { PASSWORD, startUpstreamSite, type UpstreamSite } from '#test/support/upstream-site.ts';
+
+describe('linked accounts on one’s own page', () => {
+  let site: UpstreamSite;
+  let userId: string;
+  const login = 'owner@own.test';
+  before(async function () {
+    this.timeout(60_000);
+    site = await startUpstreamSite();
+    await site.connect('google', { name: 'Google' });
+    await site.connect('github', { name: 'GitHub' });
+    userId = await site.addPerson({ email: login, emailVerified: true });
+  });
+  after(() => site?.close());
+  const signedIn = async () => {
+    const browser = site.app.browser();
+    const { page } = await visit(browser, '/account', { login, password: PASSWORD });
+    assert.equal(page?.status, 200);
+    return browser;
+  };
+  const subjects = async () =>
+    (await site.app.owner.query('select subject from identities where user_id = $1', [userId])).rows.map((row) => row.subject);
+
+  it('links by the provider’s page, signs in by it, and unlinks', async () => {
+    Object.assign(site.fake.someone, { sub: 'own-sub', email: 'other@google.test' });
+    const browser = await signedIn();
+    const { location } = await browser.go('/account/identities/link/google');
+    const { page } = await site.comeBack(browser, await site.fake.authorize(location!));
+    assert.match(page?.text ?? '', /Google is linked/);
+    assert.deepEqual(await subjects(), ['own-sub']);
+    assert.equal((await site.subjectOf(await site.signIn(site.app.browser(), 'google'))).sub, userId);
+    const list = (await browser.go('/account/identities')).page!;
+    const unlink = formOf(list).buttons.find(({ name }) => name === 'unlink')?.value ?? '';
+    await submit(browser, list, { unlink });
+    assert.deepEqual(await subjects(), []);
+  });
+
+  it('B6 takes an answer in the session that began, once, and in nobody else’s', async () => {
+    Object.assign(site.fake.someone, { sub: 'attackers-sub' });
+    const [attacker, victim] = [await signedIn(), await signedIn()];
+    const answer = await site.fake.authorize((await attacker.go('/account/identities/link/google')).location!);
+    const { page } = await site.comeBack(victim, answer);
+    assert.equal(page?.status, 422);
+    assert.deepEqual(await subjects(), []);
+    assert.equal((await site.events('identity.refused'))[0]?.reason, 'social.not_begun');
+    const stranger = await site.comeBack(site.app.browser(), answer);
+    assert.notEqual(stranger.page?.status, 200);
+    assert.deepEqual(await subjects(), []);
+  });
+
+  it('links nothing that belongs to somebody else, and nothing for a form from elsewhere', async () => {
+    Object.assign(site.fake.someone, { sub: 'taken-sub', email: 'taken@google.test' });
+    await site.subjectOf(await site.signIn(site.app.browser(), 'google'));
+    const browser = await signedIn();
+    const { location } = await browser.go('/account/identities/link/google');
+    const { page } = await site.comeBack(browser, await site.fake.authorize(location!));
+    assert.match(page?.text ?? '', /belongs to somebody else/);
+    assert.deepEqual(await subjects(), []);
+    const forged = await browser.post('/account/identities', { unlink: 'x' });
+    assert.equal(forged.status, 403);
+    const foreign = await browser.request('/account/identities/link/google', { headers: { 'sec-fetch-site': 'cross-site' } });
+    assert.equal(foreign.headers.get('location'), '/account/identities');
+  });
+});
