@@ -61,7 +61,7 @@ export function accountRoutes(deps: AccountDeps): Middleware {
     .post('/account/security/:id/remove', visited(remove))
     .get(
       '/account/identities',
-      visited((of, visit) => identitiesPage(of, visit)),
+      linking((of, visit) => identitiesPage(of, visit)),
     )
     .post('/account/identities', linking(unlinkPosted))
     .get('/account/identities/link/:key', linking(beginLink))
