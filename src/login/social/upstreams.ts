@@ -2,10 +2,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../core/clock.ts';
 import type { Connection } from '../../features/connections/index.ts';
-import { PROVIDERS } from './index.ts';
 import type { Answer, Ask, BroughtToken, LogoutClaims, SocialProvider, Upstream, UpstreamPerson } from './provider.ts';
 import { UpstreamRefused } from './provider.ts';
-import { refusedBy } from './reasons.ts';
 
 /** Throws UpstreamRefused. */
 export interface Upstreams {
@@ -45,9 +43,11 @@ export function createUpstreams({ fetch, clock }: { fetch: typeof globalThis.fet
       timer = setTimeout(() => reject(new UpstreamRefused('upstream.timeout')), DEADLINE_MS);
     });
     try {
+      // Read from disk when the first person comes this way.
+      const { PROVIDERS } = await import('./index.ts');
       return await Promise.race([work(PROVIDERS[connection.kind], upstreamOf(connection)), late]);
     } catch (error) {
-      throw refusedBy(error);
+      throw (await import('./reasons.ts')).refusedBy(error);
     } finally {
       clearTimeout(timer);
     }
