@@ -6,7 +6,7 @@ import { RULES } from '../infra/limits.ts';
 import { aboutPerson, type FlowDeps } from '../login/flow.ts';
 import { deleteJourneysOf } from '../login/journey-store.ts';
 import { tellPasswordChanged } from '../login/password-mail.ts';
-import type { Person } from '../login/people-store.ts';
+import { lockAccount, type Person } from '../login/people-store.ts';
 import { limited, type Refusal } from '../login/refusal.ts';
 
 /** What of sign-in's parts an account page works with. */
@@ -52,6 +52,8 @@ export async function changeOwnPassword(
   if (fault) return { errors: { new_password: fault } };
   const hash = await deps.passwords.hash(next);
   const changed = await deps.transact(scope, async (work) => {
+    // The person first, as whoever ends access does.
+    if (!(await lockAccount(work.sql, person.id))?.active) return false;
     if (!(await setPassword(deps, work, { userId: person.id, hash, insteadOf: stored.hash, reason: 'changed' }))) return false;
     await deleteJourneysOf(work.sql, person.id);
     await deps.endAccess(person.id, work.sql, { exceptSession: sessionId });

@@ -39,6 +39,7 @@ import { createCodes } from '../login/codes.ts';
 import { devMailbox } from '../login/dev-mailbox.ts';
 import { createDirectDoor } from '../login/direct-door.ts';
 import { createEngine } from '../login/engine.ts';
+import { deleteJourneysOf } from '../login/journey-store.ts';
 import type { LoginMethod } from '../login/method.ts';
 import { builtInMethods } from '../login/methods/index.ts';
 import { loginJobs } from '../login/send-code.ts';
@@ -157,7 +158,8 @@ export async function buildApp(config: Config, options: AppOptions) {
       issuers,
       direct: { authenticate: (...asked) => direct.authenticate(...asked), act: (...asked) => direct.act(...asked) },
     });
-    const sessions = { db, box, transact: audit.transact, jobs, issuers: () => issuers().map(({ url }) => url), keyOf: storageKey };
+    const keyring = { issuers: () => issuers().map(({ url }) => url), keyOf: storageKey };
+    const sessions = { db, box, transact: audit.transact, jobs, endSignIns: deleteJourneysOf, ...keyring };
     const tenantHere = (): string => issuers().find(({ url }) => url === currentRequest.getStore()?.issuer)?.tenantId ?? rootTenantId;
     const ownTenant = (): string | undefined => [tenantHere()].find((id) => id !== rootTenantId);
     const callers = createCallers({ config, clock, db, roles, protocol, warn, ownTenant });

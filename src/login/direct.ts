@@ -39,7 +39,8 @@ export async function authenticateDirect(engine: Engine, input: Fields, client: 
   const { username, ...others } = input;
   const fields = username === undefined ? others : { login: username, ...others };
   const first = engine.methods.filter((method) => method.first).map(({ id }) => id);
-  return attemptDirect(engine, client, scope, { methodId: engine.methodFor(first, fields) ?? first[0] ?? '', input: fields });
+  const methodId = engine.methodFor(first, fields) ?? first[0] ?? '';
+  return unlessEnded(await attemptDirect(engine, client, scope, { methodId, input: fields }));
 }
 
 /** One attempt; where a second factor is due, the answer's `mfaToken` leads on. */
@@ -131,12 +132,9 @@ export async function authenticateByCode(
   const typed = text(input[channel === 'email' ? 'email' : 'mobile']);
   const login = (await recipientFor(deps, scope, channel, typed)) ?? typed;
   const methodId = channel === 'email' ? 'email-otp' : 'sms-otp';
-  return attemptDirect(deps.engine, client, scope, {
-    methodId,
-    input: { login, code: text(input['otp']) },
-    codeJourneyId: codeJourneyOf(client, methodId, login),
-    locale: DEFAULT_LOCALE,
-  });
+  const codeJourneyId = codeJourneyOf(client, methodId, login);
+  const fields = { login, code: text(input['otp']) };
+  return unlessEnded(await attemptDirect(deps.engine, client, scope, { methodId, input: fields, codeJourneyId, locale: DEFAULT_LOCALE }));
 }
 
 /** The second factor: `code` of the method that is named, else of the one that such a code is of. */
@@ -166,3 +164,7 @@ const sameForAll = (answer: DirectAnswer): DirectAnswer =>
   'refused' in answer && (answer.refused === 'auth.step_invalid' || answer.refused === 'auth.method_unknown')
     ? refusalOf(INVALID_CREDENTIALS)
     : answer;
+
+/** What is ended while it is judged is refused like a wrong password. */
+const unlessEnded = (answer: DirectAnswer): DirectAnswer =>
+  'refused' in answer && answer.refused === 'auth.step_invalid' ? refusalOf(INVALID_CREDENTIALS) : answer;

@@ -5,7 +5,7 @@ import type { Journey } from './journey.ts';
 import { deleteJourneysOf, saveJourney } from './journey-store.ts';
 import { nextStep } from './next-step.ts';
 import { tellPasswordChanged } from './password-mail.ts';
-import { findPerson } from './people-store.ts';
+import { findPerson, lockAccount } from './people-store.ts';
 
 /** The new password in place of one that somebody else chose. The step cannot be left out, and the old password cannot be kept. */
 export async function changeForcedPassword(deps: FlowDeps, at: Position, input: { password: string }): Promise<Progress> {
@@ -20,6 +20,8 @@ export async function changeForcedPassword(deps: FlowDeps, at: Position, input: 
   const hash = await deps.passwords.hash(input.password);
   const next: Journey = { ...journey, demands: journey.demands.filter((demand) => demand !== 'change_password') };
   await deps.transact(scope, async (work) => {
+    // The person first, as whoever ends access does.
+    if (!(await lockAccount(work.sql, person.id))?.active) throw stepInvalid();
     if (!(await saveJourney(work.sql, next, at.row))) throw stepInvalid();
     if (!(await setPassword(deps, work, { userId: person.id, hash, insteadOf: current.hash, reason: 'forced' }))) throw stepInvalid();
     await deleteJourneysOf(work.sql, person.id, journey.id);

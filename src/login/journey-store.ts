@@ -7,13 +7,22 @@ export interface JourneyRow {
   expiresAt: Date;
 }
 
-/** Stores the journey's next state if it still is at the version that was read. Answers false, having done nothing, where it moved on meanwhile. */
+/**
+ * Stores the journey's next state if it still is at the version that was read. Answers false, having done nothing, where it moved on meanwhile,
+ * or was deleted: whoever ends access ends it so.
+ */
 export async function saveJourney(sql: Sql, journey: Journey, { kind, clientId, expiresAt }: JourneyRow): Promise<boolean> {
-  const { rows } = await sql.raw<{ rows: unknown[] }>(
-    `insert into journeys as j (id, kind, client_id, user_id, state, expires_at) values (?, ?, ?, ?, ?::jsonb, ?)
-     on conflict (id) do update set state = excluded.state, user_id = excluded.user_id, version = j.version + 1 where j.version = ? returning 1`,
-    [journey.id, kind, clientId ?? null, journey.accountId ?? null, JSON.stringify(stateOf(journey)), expiresAt, journey.version],
-  );
+  const [state, userId] = [JSON.stringify(stateOf(journey)), journey.accountId ?? null];
+  const { rows } =
+    journey.version === 0
+      ? await sql.raw<{ rows: unknown[] }>(
+          `insert into journeys (id, kind, client_id, user_id, state, expires_at) values (?, ?, ?, ?, ?::jsonb, ?) on conflict (id) do nothing returning 1`,
+          [journey.id, kind, clientId ?? null, userId, state, expiresAt],
+        )
+      : await sql.raw<{ rows: unknown[] }>(
+          `update journeys set state = ?::jsonb, user_id = ?, version = version + 1 where id = ? and version = ? returning 1`,
+          [state, userId, journey.id, journey.version],
+        );
   return rows.length === 1;
 }
 

@@ -45,6 +45,7 @@ export async function write(taken: Taken, verdict: Verdict, found: Found, code: 
     trustedUntil: trusts ? addSeconds(now, TRUST_SECONDS) : undefined,
     codeId: code?.id,
     provenEmail: code?.target?.channel === 'email' ? recipientOf(code.target) : undefined,
+    epoch: account.accessEpoch,
     audit: await deps.audit.rows(scope, [succeededEvent(attempt, account.id, then)]),
   });
   if (!wrote) return undefined;

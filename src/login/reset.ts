@@ -62,9 +62,11 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
   const hash = await deps.passwords.hash(input.password);
   const now = deps.clock.now();
   const next = await deps.transact(at.scope, async (work): Promise<Journey | undefined> => {
-    const { userId } = (await deps.codes.consume(work.sql, binding, input.code)) ?? {};
-    const account = userId === undefined ? undefined : await lockAccount(work.sql, userId);
-    if (!account?.active || !(await markEmailVerified(work.sql, account.id, binding.recipient, now))) return undefined;
+    // The person before the code, as whoever ends access does.
+    const account = person && (await lockAccount(work.sql, person.id));
+    const used = await deps.codes.consume(work.sql, binding, input.code);
+    if (!account?.active || used?.userId !== account.id || !(await markEmailVerified(work.sql, account.id, binding.recipient, now)))
+      return undefined;
     await setPassword(deps, work, { userId: account.id, hash, reason: 'reset' });
     await deleteJourneysOf(work.sql, account.id, at.journey.id);
     await deps.endAccess(account.id, work.sql);

@@ -142,34 +142,37 @@ export interface Advance {
   codeId?: string | undefined;
   /** The address's key that the code has proven to be the person's, if it still is theirs. */
   provenEmail?: string | undefined;
+  /** How often the person's access had been ended when the proof was judged. */
+  epoch: number | undefined;
   audit: readonly AuditRow[];
 }
 
-// Whoever changes a password locks the person first, then the credential, and then ends what is under way: either it sees this journey, or
-// this sees that the password that was judged is the old one by now. The person's row is written where it is locked: locked first and written
-// later in one statement, two sign-ins of one person at the same instant waited for each other in a circle.
+// Whoever ends somebody's access, as by a new password, locks the person first, then the credential, and then ends what is under way: either it
+// sees this journey, or this sees that access was ended since the proof was judged. The person's row is written where it is locked: locked first
+// and written later in one statement, two sign-ins of one person at the same instant waited for each other in a circle.
 const usedText = (first: number): string => {
-  const [judged, version, code, email] = [first, first + 1, first + 2, first + 3];
+  const [judged, version, code, email, epoch] = [first, first + 1, first + 2, first + 3, first + 4];
   return `held as materialized (update users set last_login_at = case when $3::boolean then $2::timestamptz else last_login_at end,
       email_verified_at = case when email_key = $${email}::text then coalesce(email_verified_at, $2) else email_verified_at end
-      where id = $1::uuid and ($${judged}::uuid is not null or $4::uuid is not null or $${code}::uuid is not null) returning id),
+      where id = $1::uuid and ($${epoch}::integer is null or access_epoch = $${epoch}) returning id),
     used as (update credentials set data = $5::jsonb, version = version + 1, updated_at = $2::timestamptz, last_used_at = $2
       where id = $4::uuid and user_id = $1::uuid and version = $6::integer and exists (select from held) returning 1),
     code as (update one_time_codes set consumed_at = $2 where id = $${code}::uuid and consumed_at is null and expires_at > $2 and exists (select from held) returning 1),
     still as (select 1 from credentials c join held h on h.id = c.user_id where c.id = $${judged}::uuid and c.version = $${version}::integer for share of c)`;
 };
-const mayGo = (
-  first: number,
-): string => `(not $7::boolean or exists (select from used)) and ($${first}::uuid is null or exists (select from still))
-      and ($${first + 2}::uuid is null or exists (select from code))`;
+const mayGo = (first: number): string => `exists (select from held) and (not $7::boolean or exists (select from used))
+      and ($${first}::uuid is null or exists (select from still)) and ($${first + 2}::uuid is null or exists (select from code))`;
 
-const GO_ON = `${usedText(17)}, go as (insert into journeys as j (id, kind, client_id, user_id, state, expires_at)
-    select $11::text, $12::text, $13::text, $1::uuid, $14::jsonb, $15::timestamptz where ${mayGo(17)}
-    on conflict (id) do update set state = excluded.state, user_id = excluded.user_id, version = j.version + 1 where j.version = $16::integer returning 1)`;
+// A journey that was begun before goes on only while it is there: who ends access deletes it.
+const GO_ON = `${usedText(17)},
+    moved as (update journeys j set state = $14::jsonb, user_id = $1::uuid, version = j.version + 1
+      where j.id = $11::text and $16::integer > 0 and j.version = $16 and ${mayGo(17)} returning 1),
+    made as (insert into journeys (id, kind, client_id, user_id, state, expires_at)
+      select $11, $12::text, $13::text, $1::uuid, $14::jsonb, $15::timestamptz where $16::integer = 0 and ${mayGo(17)} on conflict (id) do nothing returning 1),
+    go as (select 1 from moved union all select 1 from made)`;
 const GO_AT_ONCE = `${usedText(11)}, go as (select 1 where ${mayGo(11)})`;
 
 const advanceText = (go: string): string => `with ${go},
-    login as (update users set last_login_at = $2::timestamptz from go where id = $1::uuid and $3::boolean and not exists (select from held) returning 1),
     device as (insert into known_devices as d (user_id, device_hash, created_at, last_seen_at, trusted_until)
       select $1::uuid, $8::text, $2::timestamptz, $2, $10::timestamptz from go
       where $8::text is not null on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at,
@@ -182,11 +185,11 @@ const ADVANCE_AT_ONCE: Statement = { name: 'login-advance-at-once', text: advanc
 
 /**
  * Writes a proof with its audit rows: all of it, or nothing and false, where the journey moved on meanwhile or what may be used once was
- * used by somebody else, or what was judged was changed.
+ * used by somebody else, or what was judged was changed, or the person's access was ended since.
  */
 export async function advance(db: Database, change: Advance): Promise<boolean> {
   const { userId, at, journey, update, judged, signedIn, deviceHash, audit } = change;
-  const still = [judged?.id ?? null, judged?.version ?? null, change.codeId ?? null, change.provenEmail ?? null];
+  const still = [judged?.id ?? null, judged?.version ?? null, change.codeId ?? null, change.provenEmail ?? null, change.epoch ?? null];
   const values: unknown[] = [
     userId,
     at,

@@ -3,7 +3,7 @@ import { emailKey } from './identifiers.ts';
 import type { Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
 import { nextStep } from './next-step.ts';
-import { findPerson, markEmailVerified } from './people-store.ts';
+import { findPerson, lockAccount, markEmailVerified } from './people-store.ts';
 import { limited } from './refusal.ts';
 import { openRecipient, sealRecipient } from './sealed-data.ts';
 import { awaitCode, countSending } from './send-code.ts';
@@ -38,6 +38,8 @@ export async function finishVerification(deps: FlowDeps, at: Position, code: str
   const { pending: _pending, sealed: _sealed, ...rest } = journey;
   const next: Journey = { ...rest, demands: journey.demands.filter((demand) => demand !== 'verify_email') };
   const done = await deps.transact(scope, async (work) => {
+    // The person first, as whoever ends access does.
+    if (!(await lockAccount(work.sql, userId))?.active) return false;
     const used = await deps.codes.consume(work.sql, binding, code);
     if (used?.userId !== userId || !(await markEmailVerified(work.sql, userId, binding.recipient, deps.clock.now()))) return false;
     if (!(await saveJourney(work.sql, next, at.row))) throw stepInvalid();

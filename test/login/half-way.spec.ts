@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { basicAuth, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { basicAuth, type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
 import type { Browser, Page } from '#test/support/browser.ts';
 import { type Cast, setUpCast } from '#test/support/cast.ts';
 import { authorization } from '#test/support/oidc.ts';
@@ -192,12 +192,14 @@ describe('a flow that is half way', function () {
     const client = { id: String(made.body['client_id']), secret: String(made.body['client_secret']) };
     const direct = () => app.api('POST', '/api/auth/login', { username: person.login, password: PASSWORD }, basicAuth(client));
     /** The login is judged while this holds the person, and written down after it has let go. */
-    const meanwhile = async (statement: string) => {
+    async function meanwhile(statement: string): Promise<Reply>;
+    async function meanwhile<T>(statement: string, act: () => Promise<T>): Promise<T>;
+    async function meanwhile(statement: string, act: () => Promise<unknown> = direct): Promise<unknown> {
       const holder = await app.owner.connect();
       try {
         await holder.query('begin');
         await holder.query(statement, [person.id]);
-        const answer = direct();
+        const answer = act();
         for (let round = 0; round < 200; round += 1) {
           const { rowCount } = await app.owner.query(
             `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
@@ -210,11 +212,19 @@ describe('a flow that is half way', function () {
       } finally {
         holder.release();
       }
-    };
+    }
     const sessions = async () => (await app.owner.query('select 1 from oidc_sessions where user_id = $1', [person.id])).rowCount;
     const refused = await meanwhile('update users set access_epoch = access_epoch + 1 where id = $1');
     assert.ok(refused.status === 400 || refused.status === 401, `${refused.status} ${refused.text}`);
     assert.equal(refused.body['access_token'], undefined);
+    assert.equal(await sessions(), 0);
+    const typed = app.browser();
+    const page = await enter(typed);
+    const late = await meanwhile('update users set access_epoch = access_epoch + 1 where id = $1', () =>
+      submit(typed, page, { login: person.login, password: PASSWORD }),
+    );
+    assert.ok(!(await onwards(typed, late)).location?.searchParams.has('code'), 'at the pages too');
+    assert.ok(!(await signedIn(typed)));
     assert.equal(await sessions(), 0);
     const waited = await meanwhile('update users set updated_at = updated_at where id = $1');
     assert.equal(waited.status, 200, waited.text);

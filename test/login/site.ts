@@ -24,6 +24,7 @@ import { createCodes } from '#src/login/codes.ts';
 import { devMailbox } from '#src/login/dev-mailbox.ts';
 import { createDirectDoor } from '#src/login/direct-door.ts';
 import type { FlowDeps } from '#src/login/flow.ts';
+import { deleteJourneysOf } from '#src/login/journey-store.ts';
 import { loginRoutes } from '#src/login/routes.ts';
 import { loginJobs } from '#src/login/send-code.ts';
 import { LOGIN_VIEWS } from '#src/login/views/pages.ts';
@@ -87,7 +88,7 @@ export async function startSite(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://localhost:${(server.address() as AddressInfo).port}`;
 
-  const sessions = { db, box, transact, jobs, issuers: () => [url], keyOf: storageKey };
+  const sessions = { db, box, transact, jobs, issuers: () => [url], keyOf: storageKey, endSignIns: deleteJourneysOf };
   const codes = createCodes({ clock, box, limits });
   const flow: FlowDeps = {
     db,

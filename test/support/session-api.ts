@@ -20,6 +20,7 @@ import { createJobs } from '#src/infra/jobs.ts';
 import { createLimits } from '#src/infra/limits.ts';
 import { createLogger } from '#src/infra/log.ts';
 import { createSecretBox } from '#src/infra/secret-box.ts';
+import { deleteJourneysOf } from '#src/login/journey-store.ts';
 import { createAccounts } from '#src/oidc/accounts.ts';
 import { createApiKeyDoor } from '#src/oidc/api-keys.ts';
 import { createAuthenticate } from '#src/oidc/authenticate.ts';
@@ -75,7 +76,7 @@ export async function startSessionApi(): Promise<SessionApi> {
   const uses = createApiKeyUses({ db, clock: systemClock, log: () => {} });
   const keys = createApiKeyDoor({ db, clock: systemClock, roles: rolesKept(db), uses });
   const door = createTokenDoor({ ...installation, db, clock: systemClock, tokens, clients, resources, failures, audit, keys });
-  const deps = { db, box, transact, jobs, issuers: () => [url], keyOf: storageKey };
+  const deps = { db, box, transact, jobs, issuers: () => [url], keyOf: storageKey, endSignIns: deleteJourneysOf };
 
   const engine: SessionApi['engine'] = {
     async answer({ username, password }) {

@@ -20,6 +20,8 @@ import {
 export interface SessionCommandDeps extends Keyring {
   transact: Transact;
   jobs: Pick<Jobs, 'add'>;
+  /** Ends the sign-ins that the person is half way through, and whatever else waits for a second step. */
+  endSignIns(sql: Sql, userId: string): Promise<void>;
 }
 
 export interface EndOptions {
@@ -55,10 +57,11 @@ export async function endSessions(
   });
 }
 
-/** Every session and every grant of a person, offline ones too; as `endSessions` otherwise. */
+/** Every session and every grant of a person, offline ones too, and every sign-in that is half way; as `endSessions` otherwise. */
 export async function endEverything(deps: SessionCommandDeps, scope: Scope, userId: string): Promise<number> {
   return deps.transact(scope, async ({ sql, record }) => {
     const sessions = await endAccess(deps, userId, sql);
+    await deps.endSignIns(sql, userId);
     record({ type: 'access.ended', outcome: 'success', target: { type: 'user', id: userId }, personId: userId, data: { sessions } });
     return sessions;
   });
@@ -91,7 +94,7 @@ export async function endAtClient(
  * caller's: after a disabled account, a changed or reset password. `exceptSession` is the id of a session that goes on, with what is bound to it.
  */
 export async function endAccess(
-  deps: Omit<SessionCommandDeps, 'transact'>,
+  deps: Omit<SessionCommandDeps, 'transact' | 'endSignIns'>,
   userId: string,
   sql: Sql,
   { exceptSession }: { exceptSession?: string | undefined } = {},
@@ -132,7 +135,7 @@ export async function withdrawGrants(
 }
 
 async function endIn(
-  deps: Omit<SessionCommandDeps, 'transact'>,
+  deps: Omit<SessionCommandDeps, 'transact' | 'endSignIns'>,
   sql: Sql,
   userId: string,
   ids: readonly string[],
