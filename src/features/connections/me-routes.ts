@@ -81,6 +81,7 @@ export function ownIdentityRoutes(deps: OwnIdentityDeps): Route[] {
       },
     }),
     route('DELETE /api/me/identities/{id}', {
+      versioned: false,
       summary: 'Unlink an account at another provider',
       description: `409 with \`code: "identity.last_way_in"\` where nothing else would open the account. ${FRESH}`,
       tag,
