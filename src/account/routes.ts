@@ -146,7 +146,7 @@ async function decide(deps: AccountRoutesDeps, visit: Visit): Promise<void> {
 async function passwordForm(deps: AccountDeps, visit: Visit): Promise<void> {
   const { ctx, person, page } = visit;
   if (!(await isFresh(deps, visit))) return;
-  const shown = { ...page, email: person.email, minLength: deps.passwords.minLength, backUrl: '/account' };
+  const shown = { ...page, email: person.email, minLength: await deps.passwords.minLengthAt(person.homeTenantId), backUrl: '/account' };
   showAccountPage(ctx, deps.view, 'account-password', shown);
 }
 
@@ -163,7 +163,13 @@ async function changePassword(deps: AccountDeps, visit: Visit): Promise<void> {
     showCommonPage(ctx, deps.view, 'limited', { locale: page.locale, retryAfterSeconds, retryUrl: '/account/password' }, { status: 429 });
     return;
   }
-  const shown = { ...page, errors: result.errors, email: person.email, minLength: deps.passwords.minLength, backUrl: '/account' };
+  const shown = {
+    ...page,
+    errors: result.errors,
+    email: person.email,
+    minLength: await deps.passwords.minLengthAt(person.homeTenantId),
+    backUrl: '/account',
+  };
   showAccountPage(ctx, deps.view, 'account-password', shown, { status: 422 });
 }
 

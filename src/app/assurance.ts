@@ -28,21 +28,27 @@ export interface LoginAssurance extends Assurance {
   requiredAt(userId: string, scope: Scope): Promise<string>;
 }
 
-export function createAssurance(parts: AssuranceParts): LoginAssurance {
-  async function holdsOneOf(userId: string, tenantId: string, names: readonly string[]): Promise<boolean> {
-    if (names.length === 0) return false;
-    const [account, book] = await Promise.all([parts.accounts.findAccount(userId), parts.roles.of(tenantId)]);
-    const held = account?.memberships.find((membership) => membership.tenantId === tenantId)?.roles ?? [];
-    const all = new Set(book.expand(held));
-    return names.some((name) => all.has(name));
-  }
+/** Whether the person has one of these roles in the tenant, themselves or by way of another. */
+export async function holdsOneOf(
+  { accounts, roles }: Pick<AssuranceParts, 'accounts' | 'roles'>,
+  userId: string,
+  tenantId: string,
+  names: readonly string[],
+): Promise<boolean> {
+  if (names.length === 0) return false;
+  const [account, book] = await Promise.all([accounts.findAccount(userId), roles.of(tenantId)]);
+  const held = account?.memberships.find((membership) => membership.tenantId === tenantId)?.roles ?? [];
+  const all = new Set(book.expand(held));
+  return names.some((name) => all.has(name));
+}
 
+export function createAssurance(parts: AssuranceParts): LoginAssurance {
   async function required(userId: string, client: Pick<CachedClient, 'metadata'> | undefined, tenantId?: string): Promise<string> {
     if (client?.metadata['require_second_factor'] === true) return TWO_FACTORS;
     const tenant = tenantId === undefined ? undefined : await parts.tenants.find(tenantId);
     if (!tenant || tenantId === undefined) return ONE_FACTOR;
     const { secondFactor, secondFactorRoles = [] } = settingsOf(tenant);
-    return secondFactor === 'required' || (await holdsOneOf(userId, tenantId, secondFactorRoles)) ? TWO_FACTORS : ONE_FACTOR;
+    return secondFactor === 'required' || (await holdsOneOf(parts, userId, tenantId, secondFactorRoles)) ? TWO_FACTORS : ONE_FACTOR;
   }
 
   return {
@@ -54,10 +60,9 @@ export function createAssurance(parts: AssuranceParts): LoginAssurance {
     async reachable(userId) {
       const found = await findAccount(parts.db, userId, { now: parts.clock.now() });
       if (!found) return ONE_FACTOR;
-      const { secondFactors } = secondFactorsOf(parts.methods, found.account);
-      const usable = parts.methods.filter(
-        (method) => secondFactors.includes(method.id) || (method.first && method.enrolled(found.account)),
-      );
+      const { secondFactors } = await secondFactorsOf(parts.methods, found.account);
+      const has = await Promise.all(parts.methods.map((method) => method.first && method.enrolled(found.account)));
+      const usable = parts.methods.filter((method, index) => secondFactors.includes(method.id) || has[index]);
       if (usable.some(({ strong }) => strong)) return PHISHING_RESISTANT;
       const kinds = new Set(usable.map(({ id, factor, means = id }) => (factor === 'possession' ? means : factor)));
       return secondFactors.length > 0 && kinds.size > 1 ? TWO_FACTORS : ONE_FACTOR;

@@ -65,6 +65,7 @@ import { createNotices } from './notices.ts';
 import { createOwnAccount, createTerms } from './own-account.ts';
 import { createTenantPasswords } from './passwords.ts';
 import { clientLabel, createProtocol } from './protocol.ts';
+import { createOutsideFactor } from './second-factor-service.ts';
 import { serveApi } from './serve-api.ts';
 
 export interface AppOptions extends Pick<RouteDeps, 'strict' | 'onAnswer'>, WaitOptions {
@@ -122,11 +123,13 @@ export async function buildApp(config: Config, options: AppOptions) {
     const passwords = createTenantPasswords({ db, tenants, rules: { ...config.passwordPolicy, contextWords } });
     const federation = createFederation({ db, clock, box, feed, limits, audit, tenants, fetch: options.upstreamFetch ?? fetch });
     const built = builtInMethods({ passwords, box, mail: mailer !== undefined, texts: queueText !== undefined });
-    const methods = [...built, federation.method, ...more];
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
     const parts = { ...base, config, audit, roles, tenants, meter };
     const accounts = createAccounts({ db, roles });
+    const outside = createOutsideFactor({ ...parts, feed, accounts });
+    closers.push(outside.close);
+    const methods = [...built, outside.method, federation.method, ...more];
     const findClient = (clientId: string) => protocol.clients.find(clientId);
     const assurance = createAssurance({ db, clock, tenants, roles, accounts, methods, findClient });
     const terms = createTerms({ db, clock, feed });
@@ -180,7 +183,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       connections: federation.connections,
       invitations,
       keys: callers.keys,
-      factors: [...factors.routes, ...federation.routes],
+      factors: [...factors.routes, ...federation.routes, ...outside.routes],
       reads,
       passwords,
       protocol,

@@ -2,6 +2,7 @@
 import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
+import { settingsOf } from '../features/tenants/settings.ts';
 import type { Jobs } from '../infra/jobs.ts';
 import type { Logger } from '../infra/log.ts';
 import { createQueueMail, createSmtpMailer, MAIL_JOB, mailHandler } from '../infra/mail.ts';
@@ -29,6 +30,10 @@ export interface MessageParts {
 
 export function createMessages({ config, clock, log, db, box, jobs, fetch, count, ...named }: MessageParts) {
   const nameOf = (tenantId: string): Promise<string | undefined> => brandName(named, tenantId);
+  const fromNameOf = async (tenantId: string): Promise<string | undefined> => {
+    const facts = await named.tenants.find(tenantId);
+    return facts && settingsOf(facts).mail.fromName;
+  };
   const isDevelopment = config.loopback && !config.production;
   const mailbox = isDevelopment && (!config.smtpUrl || !config.smsUrl) ? createMailbox({ db, box, clock }) : undefined;
   const mailer = config.smtpUrl ? createSmtpMailer(config.smtpUrl, config.mailFrom) : mailbox;
@@ -36,7 +41,7 @@ export function createMessages({ config, clock, log, db, box, jobs, fetch, count
   return {
     mailbox,
     mailer,
-    queueMail: createQueueMail({ jobs, box, mailer, count, nameOf }),
+    queueMail: createQueueMail({ jobs, box, mailer, count, nameOf, fromNameOf }),
     queueText: texter && createQueueText({ jobs, box, count, nameOf }),
     handlers: {
       [MAIL_JOB]: mailHandler({ mailer, box, clock, log }),

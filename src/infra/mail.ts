@@ -15,6 +15,8 @@ export interface Mail {
   subject: string;
   html: string;
   text: string;
+  /** What the sender is called; as the installation says where nothing is said. The address stays the installation's. */
+  fromName?: string | undefined;
   /** The same in a tenant's name. */
   inNameOf?: ((brand: string) => Pick<Mail, 'subject' | 'html' | 'text'>) | undefined;
 }
@@ -56,12 +58,12 @@ export function createSmtpMailer(url: string, from: MailAddress): Mailer {
   return {
     async send(mail) {
       checkMail(mail);
-      const { to, subject, html, text } = mail;
+      const { to, subject, html, text, fromName } = mail;
       // Read from disk with the first mail: a server that sends none does without.
       const { default: nodemailer } = await import('nodemailer');
       transport ??= nodemailer.createTransport(options);
       await transport.sendMail({
-        from: { ...from },
+        from: fromName === undefined ? { ...from } : { ...from, name: fromName },
         to: { address: to, name: '' },
         subject,
         html,
@@ -73,9 +75,9 @@ export function createSmtpMailer(url: string, from: MailAddress): Mailer {
 }
 
 /** Throws where a mail could become another than was meant: several recipients, or a header more. */
-export function checkMail({ to, subject }: Mail): void {
+export function checkMail({ to, subject, fromName = '' }: Mail): void {
   if (!isMailAddress(to)) throw new AppError('mail.bad_address', 422, 'This is no address that mail can be sent to');
-  if (/\p{Cc}/u.test(subject)) throw new TypeError('a subject is one line');
+  if (/\p{Cc}/u.test(subject + fromName)) throw new TypeError('a subject and a name are one line');
 }
 
 interface Queue {
@@ -91,12 +93,15 @@ export function createQueueMail(deps: {
   count?(tenantId: string): void;
   /** What the tenant calls itself; undefined: mails name the installation. */
   nameOf?(tenantId: string): Promise<string | undefined>;
+  /** Whom the tenant's mails are from; undefined: the installation. */
+  fromNameOf?(tenantId: string): Promise<string | undefined>;
 }): QueueMail {
   return async (mail, sql, { until, tenantId } = {}) => {
     if (!deps.mailer) throw mailNotConfigured();
     const brand = tenantId === undefined || !mail.inNameOf ? undefined : await deps.nameOf?.(tenantId);
     const { to, subject, html, text } = brand === undefined ? mail : { ...mail, ...mail.inNameOf?.(brand) };
-    const letter: Mail = { to, subject, html, text };
+    const fromName = tenantId === undefined ? undefined : await deps.fromNameOf?.(tenantId);
+    const letter: Mail = { to, subject, html, text, ...(fromName === undefined ? {} : { fromName }) };
     checkMail(letter);
     const sealed = deps.box.seal(JSON.stringify(letter), CONTEXT).toString('base64');
     await deps.jobs.add({ name: MAIL_JOB, payload: { sealed, ...(until ? { until: until.toISOString() } : {}) } }, sql);

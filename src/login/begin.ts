@@ -2,10 +2,11 @@
 
 import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import { addSeconds, epochSeconds } from '../core/clock.ts';
+import type { AuditEvent } from '../core/audit-event.ts';
+import { epochSeconds } from '../core/clock.ts';
 import type { Scope } from '../core/scope.ts';
 import { addressKey } from '../infra/limits.ts';
-import { aboutOf, type BeginRequest, type Begun, type Resumed } from './attempt.ts';
+import { aboutOf, type BeginRequest, type Begun, type Resumed, refusedEvent } from './attempt.ts';
 import { keepBegun, recipientOf } from './begun.ts';
 import { stepInvalid } from './flow.ts';
 import { readLogin } from './identifiers.ts';
@@ -16,11 +17,12 @@ import { type LoginMethod, secondFactorsOf } from './method.ts';
 import { nextStep, ONE_FACTOR, rank } from './next-step.ts';
 import { parsePhone } from './phone.ts';
 import { mayRegister, policyOf } from './policy.ts';
-import { JOURNEY_SECONDS } from './proof.ts';
+import { rowOf } from './proof.ts';
 import { limited, type Refusal, STEP_INVALID } from './refusal.ts';
 import { codeJob } from './send-code.ts';
 import { type AttemptFacts, findAccount, findAttempt, findJourney } from './store.ts';
 import type { JudgeDeps } from './taken.ts';
+import { refuseUnavailable } from './unavailable.ts';
 
 const CHALLENGE_SECONDS = 300;
 const LONGEST_LOGIN = 320;
@@ -39,7 +41,8 @@ export async function begin(deps: JudgeDeps, scope: Scope, request: BeginRequest
   const isFirst = facts.journey.proofs.length === 0;
   const { id, begun } = facts.journey;
   const from: Journey = method.first && isFirst ? { ...begunAgain(facts.journey), ...(begun ? { begun } : {}) } : facts.journey;
-  const step = nextStep(from, policyOf(deps.offered, settings, request.requiredAcr, deps.enrollable));
+  const policy = policyOf(deps.offered, settings, request.requiredAcr, deps.enrollable);
+  const step = nextStep(from, policy);
   if (step.name !== 'prove' || !step.methods.includes(method.id)) return STEP_INVALID;
 
   const chosen: Journey = request.quiet ? from : { ...from, chosen: method.id };
@@ -49,8 +52,12 @@ export async function begin(deps: JudgeDeps, scope: Scope, request: BeginRequest
     return sendCode(at, input, typed, claimed?.counted, mayRegister(settings, request.invited !== undefined));
   }
   if (!method.begin) return { journey: await save(at, chosen) };
+  const busy = method.notifies
+    ? await countSending(at, { purpose: 'second-factor', recipient: `${method.id} ${facts.account?.id}` })
+    : undefined;
+  if (busy) return busy;
   const { issuer } = scope.request;
-  const { state, challenge, redirect } = await method.begin(
+  const { state, challenge, redirect, refused } = await method.begin(
     {
       account: facts.account,
       now,
@@ -62,9 +69,18 @@ export async function begin(deps: JudgeDeps, scope: Scope, request: BeginRequest
     },
     input,
   );
+  if (refused) {
+    const standing = { account: facts.account, journey: chosen, settings, policy, row: rowOf(deps, scope, request, now) };
+    const answer = await refuseUnavailable(deps, scope, standing, refused);
+    await deps.audit.append(scope, refusedEvent(request, refused.reason, aboutOf(facts.account)));
+    return answer;
+  }
   const kept = { state, challenge, ...(typed ? { login: typed.slice(0, LONGEST_LOGIN) } : {}) };
   const next = { ...chosen, begun: keepBegun(deps.box, chosen, method.id, kept, { now, seconds: CHALLENGE_SECONDS }) };
-  return { journey: await save(at, next), challenge, redirect };
+  const sent: AuditEvent[] = method.notifies
+    ? [{ ...aboutOf(facts.account), type: 'code.sent', outcome: 'success', data: { purpose: 'second-factor', method: method.id } }]
+    : [];
+  return { journey: await save(at, next, sent), challenge, redirect };
 }
 
 /** A number as it is stored, whichever way it was typed; one that cannot exist is none. Names stay as they are. */
@@ -87,18 +103,29 @@ interface At {
   from: Journey;
 }
 
-const rowOf = ({ deps, scope, request, now }: At) => ({
-  kind: request.door,
-  clientId: scope.clientId,
-  expiresAt: request.expiresAt ?? addSeconds(now, deps.journeySeconds ?? JOURNEY_SECONDS),
-});
-
 /** Throws 409 where the journey moved on meanwhile. */
-async function save(at: At, next: Journey): Promise<Journey> {
-  await at.deps.transact(at.scope, async ({ sql }) => {
-    if (!(await saveJourney(sql, next, rowOf(at)))) throw stepInvalid();
+async function save({ deps, scope, request, now }: At, next: Journey, events: readonly AuditEvent[] = []): Promise<Journey> {
+  await deps.transact(scope, async ({ sql, record }) => {
+    if (!(await saveJourney(sql, next, rowOf(deps, scope, request, now)))) throw stepInvalid();
+    for (const event of events) record(event);
   });
   return { ...next, version: next.version + 1 };
+}
+
+/** The refusal, which is recorded, where too much was sent. */
+async function countSending(
+  { deps, scope, facts, isFirst }: At,
+  binding: Parameters<JudgeDeps['codes']['countSending']>[0],
+  channel?: 'email' | 'sms' | undefined,
+): Promise<Refusal | undefined> {
+  const userId = isFirst ? undefined : facts.account?.id;
+  const sender = { addressKey: addressKey(scope.request.address), tenantId: scope.tenantId, channel, userId };
+  const busy = await limited(() => deps.codes.countSending(binding, sender));
+  if (!busy) return undefined;
+  const about = isFirst ? {} : aboutOf(facts.account);
+  const { purpose } = binding;
+  await deps.audit.append(scope, { ...about, type: 'code.refused', outcome: 'failure', reason: 'limit.sending', data: { purpose } });
+  return busy;
 }
 
 /** Queues the message, whether anybody gets one or not: what is answered, and how fast, is the same. */
@@ -113,23 +140,8 @@ async function sendCode(
   const target = method.codeTo?.(input, facts.account);
   const purpose = isFirst ? 'sign-in' : 'second-factor';
   const recipient = target ? recipientOf(target) : `nobody ${counted ?? ''}`;
-  const { address } = scope.request;
-  const busy = await limited(() =>
-    deps.codes.countSending(
-      { purpose, recipient },
-      {
-        addressKey: addressKey(address),
-        tenantId: scope.tenantId,
-        channel: target?.channel,
-        userId: isFirst ? undefined : facts.account?.id,
-      },
-    ),
-  );
-  if (busy) {
-    const about = isFirst ? {} : aboutOf(facts.account);
-    await deps.audit.append(scope, { ...about, type: 'code.refused', outcome: 'failure', reason: 'limit.sending', data: { purpose } });
-    return busy;
-  }
+  const busy = await countSending(at, { purpose, recipient }, target?.channel);
+  if (busy) return busy;
   const job = codeJob(deps, scope, {
     purpose,
     method: method.id,
@@ -146,7 +158,7 @@ async function sendCode(
   const kept = { ...(typed ? { login: typed.slice(0, LONGEST_LOGIN) } : {}), ...(target ? { target } : {}) };
   const next = { ...from, begun: keepBegun(deps.box, from, method.id, kept, { now, seconds: deps.codes.lifetimeSeconds }) };
   await deps.transact(scope, async (work) => {
-    if (!isLoose && !(await saveJourney(work.sql, next, rowOf(at)))) throw stepInvalid();
+    if (!isLoose && !(await saveJourney(work.sql, next, rowOf(deps, scope, request, now)))) throw stepInvalid();
     work.later(job);
   });
   return { journey: isLoose ? from : { ...next, version: next.version + 1 } };
@@ -168,7 +180,7 @@ export async function resume(deps: JudgeDeps, scope: Scope, from: Resumed): Prom
     ...freshState(),
     accountId: account.id,
     proofs: proofsOf(from, at),
-    ...secondFactorsOf(deps.methods, account, settings.methods),
+    ...(await secondFactorsOf(deps.methods, account, settings.methods)),
     ...(required === undefined || rank(required) <= rank(ONE_FACTOR) ? {} : { required }),
   };
   const row = { kind: 'browser', clientId: scope.clientId, expiresAt: from.expiresAt } as const;

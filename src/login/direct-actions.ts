@@ -18,6 +18,7 @@ import {
 } from './direct.ts';
 import type { Progress } from './flow.ts';
 import { standingOf } from './journey-store.ts';
+import { EXTERNAL_2FA } from './methods/external-2fa.ts';
 import { nextStep } from './next-step.ts';
 import { STEP_INVALID } from './refusal.ts';
 import { finishRegistration, startRegistration } from './registration.ts';
@@ -32,8 +33,10 @@ const NAMES: Readonly<Record<string, string>> = { new_password: 'password', give
 
 /** Has a code sent to `to`, or, with `mfaToken`, to the person who is signing in. The answer is the same whether the address is known or not. */
 export async function sendDirectCode(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<ActionAnswer> {
+  const isExternal = input['channel'] === 'external';
+  if (isExternal && input['mfaToken'] === undefined) return invalid({ mfaToken: 'is required' });
   const channel = input['channel'] === 'sms' ? 'sms' : 'email';
-  const methodId = METHODS[channel];
+  const methodId = isExternal ? EXTERNAL_2FA : METHODS[channel];
   const shared = { door: 'direct', methodId, locale: DEFAULT_LOCALE, url: `${scope.request.issuer}/account` } as const;
   if (input['mfaToken'] !== undefined) {
     const journeyId = journeyOf(client, text(input['mfaToken']));

@@ -8,6 +8,7 @@ import type { Attempt, Engine } from './attempt.ts';
 import type { FlowDeps, Position } from './flow.ts';
 import { emailKey, parseEmail } from './identifiers.ts';
 import type { Journey } from './journey.ts';
+import { EXTERNAL_2FA } from './methods/external-2fa.ts';
 import { nextStep, type Step } from './next-step.ts';
 import { parsePhone } from './phone.ts';
 import { policyOf } from './policy.ts';
@@ -59,8 +60,9 @@ export async function attemptDirect(
   return answerOf(outcome.step, token, outcome.epoch);
 }
 
-export function refusalOf({ refused, status, retryAfterSeconds }: Refusal): DirectRefusal {
-  return { refused, status, ...(retryAfterSeconds === undefined ? {} : { extra: { retryAfterSeconds } }) };
+export function refusalOf({ refused, status, retryAfterSeconds, methods }: Refusal): DirectRefusal {
+  const extra = { ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }), ...(methods ? { methods } : {}) };
+  return { refused, status, ...(Object.keys(extra).length > 0 ? { extra } : {}) };
 }
 
 /**
@@ -144,7 +146,9 @@ export async function authenticateSecond(deps: DirectDeps, input: Fields, client
   const methods = step.name === 'prove' && !step.first ? step.methods : [];
   const code = text(input['code']);
   const isDigits = /^\s*\d{6}\s*$/.test(code);
-  const likely = isDigits ? [journey.chosen, 'totp', 'email-otp', 'sms-otp'] : ['recovery-code', journey.chosen];
+  const likely = isDigits
+    ? [journey.chosen, 'totp', 'email-otp', 'sms-otp']
+    : [journey.chosen, 'recovery-code'].filter((id) => id === EXTERNAL_2FA || id === 'recovery-code');
   const named = typeof input['method'] === 'string' ? input['method'] : undefined;
   const methodId = named ?? likely.find((id) => id !== undefined && methods.includes(id)) ?? (isDigits ? 'totp' : 'recovery-code');
   const userId = typeof input['userId'] === 'string' ? input['userId'] : undefined;

@@ -1,3 +1,4 @@
+import { pickLocale } from '../core/messages/catalogue.ts';
 import { setPassword } from '../features/credentials/commands.ts';
 import { findPassword } from '../features/credentials/store.ts';
 import { aboutPerson, type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
@@ -26,7 +27,7 @@ export async function changeForcedPassword(deps: FlowDeps, at: Position, input: 
     if (!(await setPassword(deps, work, { userId: person.id, hash, insteadOf: current.hash, reason: 'forced' }))) throw stepInvalid();
     await deleteJourneysOf(work.sql, person.id, journey.id);
     await deps.endAccess(person.id, work.sql);
-    if (person.email) await tellPasswordChanged(deps, work, at, person.email);
+    if (person.email) await tellPasswordChanged(deps, work, { scope, locale: pickLocale(person.locale, at.locale) }, person.email);
   });
   return { journey: { ...next, version: next.version + 1 } };
 }

@@ -13,10 +13,11 @@ import type { Account, LoginMethod, Verdict } from './method.ts';
 import { welcome } from './newcomers.ts';
 import { nextStep } from './next-step.ts';
 import { policyOf } from './policy.ts';
-import { proofOf, write } from './proof.ts';
+import { proofOf, rowOf, write } from './proof.ts';
 import { INVALID_CREDENTIALS, limited, type Refusal, STEP_INVALID } from './refusal.ts';
 import { findAccount, findAttempt, findJourney } from './store.ts';
 import type { Found, JudgeDeps, Taken } from './taken.ts';
+import { refuseUnavailable } from './unavailable.ts';
 
 export type Judged = { outcome: Outcome; event?: AuditEvent };
 
@@ -76,6 +77,12 @@ export async function judge(deps: JudgeDeps, scope: Scope, attempt: Attempt, isS
     if ('refused' in made) return refuse(made.refused, made.reason);
     await forgive();
     return { outcome: made };
+  }
+
+  if (!verdict.ok && verdict.unavailable) {
+    const { from: journey, settings, policy } = taken;
+    const at = { account: facts.account, journey, settings, policy, row: rowOf(deps, scope, attempt, now) };
+    return refuse(await refuseUnavailable(deps, scope, at, verdict), verdict.reason, about);
   }
 
   const found = await accountOf(taken, verdict);

@@ -80,7 +80,14 @@ export type Verdict =
   /** Nobody has the address yet that the code went to: who proved it becomes a person where the tenant lets people register. */
   | { ok: true; newcomer: Newcomer }
   | { ok: true; identity: ExternalIdentity }
-  | { ok: false; reason: string };
+  | Refused;
+
+export interface Refused {
+  ok: false;
+  reason: string;
+  /** What the method needs does not answer: whether another factor that the person has set up may stand in. Nobody is let in for want of it. */
+  unavailable?: 'refuse' | 'other-factor';
+}
 
 export interface MethodContext {
   /** Whoever the input claims to be, or whoever proved it before; undefined where there is no such person. */
@@ -113,6 +120,8 @@ export interface Begun {
   challenge?: unknown;
   /** Where the browser has to go. */
   redirect?: string;
+  /** It could not be asked: nothing has begun. */
+  refused?: Refused;
 }
 
 export interface CodeTarget {
@@ -140,6 +149,10 @@ export interface LoginMethod<Input extends TObject = TObject> {
   onlyNamed?: boolean;
   /** Whether it can reach `phr`, i.e. its verdict may say so. */
   strong?: boolean;
+  /** Where an account has it as its second factor, no other is asked for but what is `strong`. */
+  alone?: boolean;
+  /** Its beginning reaches a person elsewhere, and is counted as messages are; with `begin`. */
+  notifies?: boolean;
   /** What is had, where two methods have the same: two mails to one mailbox are one factor. The method's id where nothing is said. */
   means?: string;
   /** Fields as contract sections 4 and 6 name them; what `begin` needs may be optional here. */
@@ -149,7 +162,7 @@ export interface LoginMethod<Input extends TObject = TObject> {
   /** What the credential itself says, where the person says nothing: the row of `credentials` with this type and lookup is whose account it is. */
   lookup?(input: Static<Input>): { type: string; lookup: string } | undefined;
   /** Whether the account can use it; as a second factor it is offered where it is. */
-  enrolled(account: Account): boolean;
+  enrolled(account: Account): boolean | Promise<boolean>;
   /** Whether the account has it so that it is always asked for; `enrolled`, of methods that are not `first`, where nothing is said. */
   asks?(account: Account): boolean;
   /**
@@ -169,17 +182,21 @@ export const canBeSecond = (method: Pick<LoginMethod, 'first' | 'second'>): bool
  * The second factors that an account can use, and whether it has one that is always asked for. What the tenant does not offer (`offered`) is
  * left out, unless the person set it up.
  */
-export function secondFactorsOf(
+export async function secondFactorsOf(
   methods: readonly LoginMethod[],
   account: Account,
   offered?: readonly string[] | undefined,
-): { secondFactors: string[]; asked: boolean } {
+): Promise<{ secondFactors: string[]; asked: boolean }> {
   const asks = (method: LoginMethod): boolean => (method.asks ? method.asks(account) : !method.first);
-  const usable = methods
-    .filter((method) => canBeSecond(method) && method.enrolled(account))
+  const able = methods.filter(canBeSecond);
+  const has = await Promise.all(able.map((method) => method.enrolled(account)));
+  const usable = able
+    .filter((_method, index) => has[index])
     .filter((method) => !offered || !method.first || offered.includes(method.id) || asks(method));
   const asked = usable.some(asks);
   // A code to an address that everybody has does not stand in for what somebody has set up.
-  const strong = asked ? usable.filter((method) => !method.first || asks(method)) : usable;
-  return { secondFactors: strong.map(({ id }) => id), asked };
+  const own = asked ? usable.filter((method) => !method.first || asks(method)) : usable;
+  const alone = own.some((method) => method.alone);
+  const kept = alone ? own.filter((method) => method.alone || method.strong) : own;
+  return { secondFactors: kept.map(({ id }) => id), asked };
 }

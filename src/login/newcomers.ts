@@ -62,7 +62,7 @@ export async function welcome(
     accountId: id,
     proofs: [proof],
     demands: [...demands],
-    ...secondFactorsOf(deps.methods, account, settings.methods),
+    ...(await secondFactorsOf(deps.methods, account, settings.methods)),
     ...(required === undefined || rank(required) <= rank(ONE_FACTOR) ? {} : { required }),
   };
   const then = nextStep(next, policy);

@@ -1,9 +1,11 @@
 /** A proof, and the journey it leads to. */
 import { addSeconds, epochSeconds } from '../core/clock.ts';
 import { newSecret, sha256 } from '../core/ids.ts';
-import { type Outcome, succeededEvent } from './attempt.ts';
+import type { Scope } from '../core/scope.ts';
+import { type EngineDeps, type Outcome, succeededEvent, type Visit } from './attempt.ts';
 import { recipientOf } from './begun.ts';
 import type { Journey, Proof } from './journey.ts';
+import type { JourneyRow } from './journey-store.ts';
 import { type CodeTarget, type LoginMethod, secondFactorsOf, type Verdict } from './method.ts';
 import { nextStep, ONE_FACTOR, rank, TRUSTED_DEVICE } from './next-step.ts';
 import { advance } from './store.ts';
@@ -12,6 +14,14 @@ import type { Compared, Found, Taken } from './taken.ts';
 export const JOURNEY_SECONDS = 300;
 const AFTER_PROOFS: ReadonlySet<string> = new Set(['terms', 'verify_email', 'enter_code', 'change_password']);
 const TRUST_SECONDS = 30 * 86_400;
+
+/** How the journey of a visit is stored. */
+export const rowOf = (
+  { journeySeconds = JOURNEY_SECONDS }: Pick<EngineDeps, 'journeySeconds'>,
+  { clientId }: Scope,
+  { door, expiresAt }: Pick<Visit, 'door' | 'expiresAt'>,
+  now: Date,
+): JourneyRow => ({ kind: door, clientId, expiresAt: expiresAt ?? addSeconds(now, journeySeconds) });
 
 /** The proof, what it consumes and its audit event, in one statement; undefined where any of it was used or changed meanwhile. */
 export async function write(taken: Taken, verdict: Verdict, found: Found, code: Compared | undefined): Promise<Outcome | undefined> {
@@ -29,15 +39,7 @@ export async function write(taken: Taken, verdict: Verdict, found: Found, code: 
   const wrote = await advance(deps.db, {
     userId: account.id,
     at: now,
-    journey:
-      isOver && attempt.door === 'direct' && next.version === 0
-        ? undefined
-        : {
-            kind: attempt.door,
-            clientId: scope.clientId,
-            next,
-            expiresAt: attempt.expiresAt ?? addSeconds(now, deps.journeySeconds ?? JOURNEY_SECONDS),
-          },
+    journey: isOver && attempt.door === 'direct' && next.version === 0 ? undefined : { ...rowOf(deps, scope, attempt, now), next },
     update: judged?.update,
     judged: judged?.judged,
     signedIn: isOver,
@@ -76,7 +78,7 @@ async function advanced(taken: Taken, verdict: Verdict, found: Found, proven: Co
     accountId: account.id,
     proofs,
     demands: [...demands],
-    ...secondFactorsOf(others, account, settings.methods),
+    ...(await secondFactorsOf(others, account, settings.methods)),
     ...(required === undefined || rank(required) <= rank(ONE_FACTOR) ? {} : { required }),
   };
 }

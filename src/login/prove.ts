@@ -5,6 +5,7 @@ import { isMessageKey, message } from '../core/messages/catalogue.ts';
 import type { Begun } from './attempt.ts';
 import { type Kept, openBegun } from './begun.ts';
 import { stepInvalid } from './flow.ts';
+import { EXTERNAL_2FA } from './methods/external-2fa.ts';
 import { nextStep, type Step } from './next-step.ts';
 import type { Refusal } from './refusal.ts';
 import { type Again, base, optionsOf, pathOf, showRefusal, showSignIn } from './screens.ts';
@@ -36,10 +37,10 @@ export function showProof(deps: LoginRoutesDeps, visit: Visit, step: Proving, ag
     ...page,
     title: t(sent === 'email' ? 'verify.title' : chosen === 'passkey' ? 'passkey.prove_title' : 'prove.title'),
     lead: leadOf(at.locale, chosen, step.first, kept),
-    digits: chosen !== 'recovery-code',
-    passkeyOptions: kept?.challenge === undefined ? undefined : JSON.stringify(kept.challenge),
+    digits: chosen !== 'recovery-code' && chosen !== EXTERNAL_2FA,
+    passkeyOptions: chosen !== 'passkey' || kept?.challenge === undefined ? undefined : JSON.stringify(kept.challenge),
     mayRemember: !step.first,
-    mayResend: sent !== undefined,
+    mayResend: sent !== undefined || chosen === EXTERNAL_2FA,
     isSecond: !step.first,
     others,
   };
@@ -77,10 +78,17 @@ function leadOf(locale: string, chosen: string, isFirst: boolean, kept: Kept | u
   if (chosen === 'totp') return message(locale, 'prove.totp');
   if (chosen === 'recovery-code') return message(locale, 'prove.recovery');
   if (chosen === 'passkey') return message(locale, 'passkey.prove_lead');
+  if (chosen === EXTERNAL_2FA) return messageOf(kept) ?? message(locale, 'prove.external');
   if (chosen === 'magic-link') return message(locale, 'prove.link', { to });
   const channel = kept?.target?.channel ?? (chosen === 'sms-otp' ? 'sms' : chosen === 'email-otp' ? 'email' : undefined);
   if (channel === undefined) return message(locale, 'prove.other');
   return message(locale, isFirst ? `prove.${channel}` : `prove.${channel}_second`, { to });
+}
+
+/** What the tenant's own service says to the person, as text. */
+function messageOf(kept: Kept | undefined): string | undefined {
+  const said = kept?.challenge;
+  return typeof said === 'object' && said !== null && 'message' in said && typeof said.message === 'string' ? said.message : undefined;
 }
 
 /** Enough for its owner to know which it is. */
@@ -120,7 +128,7 @@ export async function beginProof(deps: LoginRoutesDeps, visit: Visit, form: Form
   if (isScript) return answerScript(ctx, begun);
   if ('refused' in begun) {
     if (begun.refused === 'auth.step_invalid') throw stepInvalid();
-    if (begun.status === 429) return showRefusal(visit, begun);
+    if (begun.status === 429 || begun.status === 503) return showRefusal(visit, begun);
     const typed = { login: form['login'] ?? '' };
     const again =
       begun.refused === 'auth.identifier_missing'

@@ -7,9 +7,13 @@ export interface Refusal {
   retryAfterSeconds?: number | undefined;
   /** With `auth.link_required`: the identity that waits for the proof of an account, sealed. */
   link?: string | undefined;
+  /** With `auth.factor_unavailable`: what may stand in. */
+  methods?: readonly string[] | undefined;
 }
 
 export const INVALID_CREDENTIALS: Refusal = { refused: 'auth.invalid_credentials', status: 401 };
+/** What a second factor needs does not answer. */
+export const FACTOR_UNAVAILABLE: Refusal = { refused: 'auth.factor_unavailable', status: 503 };
 export const STEP_INVALID: Refusal = { refused: 'auth.step_invalid', status: 409 };
 
 /** The limit's refusal, where it refused. */

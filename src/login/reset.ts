@@ -1,4 +1,5 @@
 import { epochSeconds } from '../core/clock.ts';
+import { pickLocale } from '../core/messages/catalogue.ts';
 import { setPassword } from '../features/credentials/commands.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
 import { aboutPerson, type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
@@ -70,7 +71,7 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
     await setPassword(deps, work, { userId: account.id, hash, reason: 'reset' });
     await deleteJourneysOf(work.sql, account.id, at.journey.id);
     await deps.endAccess(account.id, work.sql);
-    await tellPasswordChanged(deps, work, at, account.email ?? email);
+    await tellPasswordChanged(deps, work, { ...at, locale: pickLocale(person?.locale, at.locale) }, account.email ?? email);
     const { id, version } = at.journey;
     const journey: Journey = {
       id,
@@ -78,7 +79,7 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
       accountId: account.id,
       proofs: [{ methodId: 'password', factor: 'knowledge', amr: ['pwd'], at: epochSeconds(now) }],
       demands: [],
-      ...secondFactorsOf(deps.methods, account, at.settings.methods),
+      ...(await secondFactorsOf(deps.methods, account, at.settings.methods)),
     };
     if (!(await saveJourney(work.sql, journey, at.row))) throw stepInvalid();
     const target = { type: 'user', id: account.id };

@@ -36,7 +36,7 @@ import { codeRecipient } from './sealed-data.ts';
 import { goesAsAsked, leavesFor } from './social/pages.ts';
 import { acceptTerms, termsAt } from './terms.ts';
 import { finishVerification, startVerification } from './verification.ts';
-import { arrive, entry, type LoginRoutesDeps, linkedCode, loadInteraction, type Visit } from './visit.ts';
+import { arrive, entry, type LoginRoutesDeps, linkedCode, loadInteraction, type Visit, withSession } from './visit.ts';
 
 export type { LoginRoutesDeps } from './visit.ts';
 
@@ -138,7 +138,8 @@ async function proceed(deps: LoginRoutesDeps, visit: Visit, again: Again = {}): 
   if (step.name === 'terms') return showTerms(visit, await termsAt(deps, at), again);
   const person = at.journey.accountId === undefined ? undefined : await findPerson(deps.db, at.journey.accountId);
   const recipient = codeRecipient(deps.box, at.journey);
-  showStep({ ...visit, person, recipient }, step, again);
+  const minLength = person ? await deps.passwords.minLengthAt(person.homeTenantId) : visit.minLength;
+  showStep({ ...visit, person, recipient, minLength }, step, again);
 }
 
 async function finish(deps: LoginRoutesDeps, { ctx, at }: Visit, step: Step): Promise<void> {
@@ -251,7 +252,7 @@ async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise
   });
   if ('refused' in outcome) {
     if (outcome.refused === 'auth.step_invalid') throw stepInvalid();
-    if (outcome.status === 429) showRefusal(visit, outcome);
+    if (outcome.status === 429 || outcome.status === 503) showRefusal(visit, outcome);
     else await showAgain(deps, await arrive(deps, ctx, visit.interaction), form);
     return;
   }
@@ -270,13 +271,6 @@ async function goOn(
   if ('refused' in progress) showRefusal({ ctx, interaction, ...rest }, progress satisfies Refusal);
   else if ('errors' in progress) await mend({ errors: progress.errors });
   else seeOther(ctx, `/login/${interaction.uid}${resent ? '?sent' : ''}`);
-}
-
-async function withSession(deps: LoginRoutesDeps, visit: Visit): Promise<Visit> {
-  const { session } = visit.interaction;
-  const person = session && (await findPerson(deps.db, session.accountId));
-  const name = [person?.givenName, person?.familyName].filter(Boolean).join(' ');
-  return person ? { ...visit, person: { email: person.email, ...(name ? { name } : {}) } } : visit;
 }
 
 /** A registration or a reset begins where nobody is proven; whoever is may not be lost by it. */

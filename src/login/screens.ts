@@ -17,7 +17,8 @@ export interface Screen {
   interaction: Interaction;
   at: Position;
   csrf: string;
-  minLength: number;
+  /** Of a new password; known where a page that asks for one is shown. */
+  minLength?: number | undefined;
   /** The address a code went to, where one did. */
   recipient?: string | undefined;
   /** Whoever is signing in or signed in. */
@@ -211,7 +212,7 @@ export type ResourceNames = (
 /** Too many attempts, an account that may not be made: pages without a form. */
 export function showRefusal(
   { ctx, view, at, interaction }: Pick<Screen, 'ctx' | 'view' | 'at' | 'interaction'>,
-  { refused, status, retryAfterSeconds }: Refusal,
+  { refused, status, retryAfterSeconds, methods }: Refusal,
 ): void {
   if (status === 429) {
     ctx.set('retry-after', String(retryAfterSeconds ?? 1));
@@ -224,12 +225,21 @@ export function showRefusal(
     );
     return;
   }
-  const title = refused === 'registration.closed' ? 'register.closed' : 'error.request';
+  if (methods) {
+    // Another factor stands in: the page asks for that by now.
+    ctx.status = 303;
+    ctx.set('location', `/login/${interaction.uid}`);
+    ctx.set('cache-control', 'no-store');
+    ctx.body = '';
+    return;
+  }
+  const isAway = refused === 'auth.factor_unavailable';
+  const title = isAway ? 'prove.unavailable' : refused === 'registration.closed' ? 'register.closed' : 'error.request';
   showCommonPage(
     ctx,
     view,
     'message',
-    { locale: at.locale, title, link: { href: `/login/${interaction.uid}?page=sign-in`, text: 'reset.back' } },
+    { locale: at.locale, title, link: { href: `/login/${interaction.uid}?page=sign-in`, text: isAway ? 'prove.again' : 'reset.back' } },
     { status },
   );
 }

@@ -11,6 +11,7 @@ import type { EnrolmentDeps } from './enrolment.ts';
 import type { FlowDeps, Invited, Position } from './flow.ts';
 import { freshJourney, journeyIdOf } from './journey.ts';
 import { nextStep, type Step } from './next-step.ts';
+import { findPerson } from './people-store.ts';
 import { loginSettingsOf, mayRegister, policyOf } from './policy.ts';
 import type { ResourceNames, Screen } from './screens.ts';
 import type { SocialDoor } from './social/door.ts';
@@ -57,7 +58,6 @@ export function entry(
   const settings = invited ? { ...stored, registration: mayRegister(stored, true), verifiedEmail: true } : stored;
   const wanted = interaction.prompt.name === 'step_up' ? interaction.prompt.details['acr'] : undefined;
   const policy = policyOf(deps.engine.methods, settings, typeof wanted === 'string' ? wanted : undefined, deps.engine.enrollable);
-  const uiLocales = interaction.params['ui_locales'];
   const at: Position = {
     scope,
     journey,
@@ -65,10 +65,10 @@ export function entry(
     invited,
     policy,
     row: { kind: 'browser', clientId: scope.clientId, expiresAt: new Date(interaction.expiresAt * 1000) },
-    locale: pickLocale(typeof uiLocales === 'string' ? uiLocales : undefined, ctx.get('accept-language')),
+    locale: localeOf(ctx, interaction),
     url: `${issuer}/login/${uid}`,
   };
-  const { view, mail, passwords } = deps;
+  const { view, mail } = deps;
   return {
     ctx,
     view,
@@ -76,9 +76,14 @@ export function entry(
     at,
     csrf: deps.csrf.token(`login:${uid}`),
     mail,
-    minLength: passwords.minLength,
     step: nextStep(journey, policy),
   };
+}
+
+/** What the application asks for goes first, then what is known of the person, then the browser. */
+export function localeOf(ctx: Context, { params }: Pick<Interaction, 'params'>, own?: string | undefined): string {
+  const wished = params['ui_locales'];
+  return pickLocale(typeof wished === 'string' ? wished : undefined, own, ctx.get('accept-language'));
 }
 
 /** The visit with the journey as it is stored. */
@@ -87,9 +92,20 @@ export async function arrive(deps: LoginRoutesDeps, ctx: Context, interaction: I
   const invited = await deps.invited?.(ctx, interaction.client);
   const visit = entry(deps, ctx, interaction, await findJourney(deps.db, journey.id, scope.tenantId, deps.clock.now()), invited);
   const { at, step } = visit;
+  visit.minLength = await deps.passwords.minLengthAt(scope.tenantId);
   if (!deps.social || step.name !== 'prove' || !step.first) return visit;
   const connections = await deps.social.offered({ tenantId: scope.tenantId, settings: at.settings, params: interaction.params });
   return { ...visit, connections, linking: await deps.social.waiting(at.journey.link) };
+}
+
+/** The visit with who is signed in, in their own language. */
+export async function withSession({ db }: Pick<LoginRoutesDeps, 'db'>, visit: Visit): Promise<Visit> {
+  const { session } = visit.interaction;
+  const person = session && (await findPerson(db, session.accountId));
+  if (!person) return visit;
+  const name = [person.givenName, person.familyName].filter(Boolean).join(' ');
+  const at = { ...visit.at, locale: localeOf(visit.ctx, visit.interaction, person.locale) };
+  return { ...visit, at, person: { email: person.email, ...(name ? { name } : {}) } };
 }
 
 const CODE = /^[0-9]{6}$/;

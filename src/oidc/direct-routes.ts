@@ -122,14 +122,14 @@ export const DIRECT_DOORS: readonly Door[] = [
   action(
     'otp',
     Type.Object({
-      channel: Type.Union([Type.Literal('email'), Type.Literal('sms')]),
+      channel: Type.Union([Type.Literal('email'), Type.Literal('sms'), Type.Literal('external')]),
       to: optional(Type.String({ maxLength: 320, description: 'An address or a number; left out with `mfaToken`' })),
       mfaToken: optional(MFA),
       ...CLIENT,
     }),
     Type.Object({}),
     'Have a code sent',
-    'The answer is the same whether anybody has the address or not. The code is for this client and this recipient.',
+    'The answer is the same whether anybody has the address or not. The code is for this client and this recipient. `external` takes `mfaToken`: it has the second-factor service of the tenant (`external-2fa`) asked. 503 `auth.factor_unavailable` where that does not answer, with `methods` where other factors may stand in.',
     202,
   ),
   action(
@@ -217,7 +217,8 @@ export function useDirectPaths(provider: Provider): void {
       if (ctx.status >= 300) throw problemOf(ctx as unknown as KoaContextWithOIDC, door);
     } catch (error) {
       const problem = asAppError(error);
-      if (problem.status === 503) throw problem;
+      // An outage of ours is told by the provider's own guard; a refusal of the engine's is told as it is.
+      if (problem.status === 503 && !problem.code.startsWith('auth.')) throw problem;
       sendProblem(ctx, problem, currentRequest.getStore()?.id ?? '');
     }
   });

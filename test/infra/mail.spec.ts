@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
 import { SMTPServer } from 'smtp-server';
+import { systemClock } from '#src/core/clock.ts';
 import { AppError } from '#src/core/errors.ts';
-import { createQueueMail, createSmtpMailer, type Mail } from '#src/infra/mail.ts';
+import { createLogger } from '#src/infra/log.ts';
+import { createQueueMail, createSmtpMailer, type Mail, mailHandler } from '#src/infra/mail.ts';
 import { isMailAddress, parseMailAddress } from '#src/infra/mail-address.ts';
 import { createSecretBox } from '#src/infra/secret-box.ts';
 
@@ -70,6 +73,30 @@ describe('mail', () => {
       /^Auto-Submitted: auto-generated/im,
     ])
       assert.match(source, part);
+  });
+
+  it('is from whom the tenant says, at the address of the installation', async () => {
+    const box = createSecretBox([Buffer.alloc(32, 1)]);
+    const mailer = createSmtpMailer(`smtp://127.0.0.1:${port}`, from);
+    const jobs: { payload: unknown }[] = [];
+    const queue = createQueueMail({
+      jobs: { add: async (job) => void jobs.push(job) },
+      box,
+      mailer,
+      fromNameOf: async (tenantId) => (tenantId === 'acme' ? 'Acme, Inc.' : undefined),
+    });
+    await queue(mail(), undefined, { tenantId: 'acme' });
+    await queue(mail(), undefined, { tenantId: 'other' });
+    await queue(mail());
+    const log = createLogger({ level: 'silent', destination: new Writable() });
+    for (const { payload } of jobs) await mailHandler({ box, mailer, clock: systemClock, log })(payload, { attempt: 1 });
+    const senders = received.map(({ from: sender, source }) => [sender, /^From: (.*?)\r?$/m.exec(source)?.[1]]);
+    assert.deepEqual(senders, [
+      [from.address, `"Acme, Inc." <${from.address}>`],
+      [from.address, `Gatehouse <${from.address}>`],
+      [from.address, `Gatehouse <${from.address}>`],
+    ]);
+    await assert.rejects(mailer.send(mail({ fromName: 'Acme\r\nBcc: eve@example.org' })), TypeError);
   });
 
   it('fails where the server refuses the recipient', async () => {

@@ -66,6 +66,48 @@ describe('what a tenant asks of passwords and sessions', function () {
     assert.equal((await app.api('PATCH', `/api/tenants/${app.rootTenantId}`, { settings: { sessions: { max: 0 } } })).status, 422);
   });
 
+  it('says on every page that asks for a new password how long it has to be', async () => {
+    const person = await somebody();
+    await settings({ password: { minLength: 13 } });
+    const said = /At least 13 characters/;
+    assert.match((await below('/register')).page.text, said);
+    const reset = await below('/reset');
+    assert.match((await submit(reset.browser, reset.page, { email: person.login })).page!.text, said);
+    const { browser } = await signIn(person.login, FIRST);
+    const { page } = await browser.go('/account/password');
+    assert.match(page!.text, said);
+    assert.match((await submit(browser, page!, { password: FIRST, new_password: 'short' })).page!.text, said);
+    await app.owner.query(`update credentials set data = data || '{"mustChange": true}' where user_id = $1 and type = 'password'`, [
+      person.id,
+    ]);
+    const forced = await signIn(person.login, FIRST);
+    assert.match(forced.page!.text, /has to be changed/);
+    assert.match(forced.page!.text, said);
+  });
+
+  it('tells people of a new password in their own language, at whatever door it was set', async () => {
+    const person = await somebody();
+    assert.equal((await app.api('PATCH', `/api/users/${person.id}`, { locale: 'de' })).status, 200);
+    const { browser } = await signIn(person.login, FIRST);
+    await change(browser, FIRST, SECOND);
+    const reset = await below('/reset');
+    const asked = await submit(reset.browser, reset.page, { email: person.login });
+    await submit(reset.browser, asked.page!, { code: await app.codeFor(person.login), new_password: THIRD });
+    await app.owner.query(`update credentials set data = data || '{"mustChange": true}' where user_id = $1 and type = 'password'`, [
+      person.id,
+    ]);
+    const forced = await signIn(person.login, THIRD);
+    assert.match((await submit(forced.browser, forced.page!, { new_password: FIRST })).page!.text, /value="allow"/);
+    const subjects = async (): Promise<string[]> => {
+      const mails = JSON.parse((await app.browser().go('/dev/mailbox.json')).page!.text) as { to: string; subject: string }[];
+      return mails
+        .filter(({ to, subject }) => to === person.login && subject.includes('Passwort wurde geändert'))
+        .map(({ subject }) => subject);
+    };
+    for (let left = 50; (await subjects()).length < 3 && left > 0; left -= 1) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal((await subjects()).length, 3);
+  });
+
   it('holds to length, strength and words at every door that sets a password', async () => {
     const person = await somebody();
     await settings({ password: { minLength: 12, minStrength: 4, contextWords: ['zeppelin'] } });

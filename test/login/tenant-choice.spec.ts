@@ -68,6 +68,24 @@ describe('the page where people choose their organisation', function () {
     assert.ok(done.location?.searchParams.has('code'), done.page?.text);
   });
 
+  it('speaks the language of who is signed in before the browser’s, and the application’s wish before either; so does consent', async () => {
+    const speaker = await t.addPerson({ [t.two.id]: 'owner', [t.one.id]: 'member' });
+    assert.equal((await server.api('PATCH', `/api/users/${speaker.id}`, { locale: 'de' })).status, 200);
+    for (const [wish, language] of [
+      [{}, 'de'],
+      [{ ui_locales: 'fr' }, 'fr'],
+    ] as const) {
+      const browser = server.browser({ 'accept-language': 'en' });
+      const { path } = authorization(t.app.id, { scope: 'openid', prompt: 'consent', ...wish });
+      const { page } = await visit(browser, path, { login: speaker.login, password: speaker.password });
+      assert.ok(isChooser(page));
+      assert.match(page.text, new RegExp(`<html lang="${language}">`));
+      const consent = await submit(browser, page, { tenant: t.two.id });
+      assert.match(consent.page!.text, /value="allow"/);
+      assert.match(consent.page!.text, new RegExp(`<html lang="${language}">`));
+    }
+  });
+
   it('is never shown by the account application', async () => {
     const { page, asked } = await visit(server.browser(), '/account', { login: person.login, password: person.password });
     assert.deepEqual([page?.status, asked], [200, ['login']]);

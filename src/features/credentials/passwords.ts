@@ -21,7 +21,8 @@ export interface PasswordOwner {
 }
 
 export interface Passwords {
-  readonly minLength: number;
+  /** How many characters a new password has at the least for people at home in the tenant. */
+  minLengthAt(tenantId: string): Promise<number>;
   /** What speaks against the password as a new one; undefined where nothing does. `about`: words of the person, see `wordsOf`. */
   judge(password: string, about: readonly string[], owner?: PasswordOwner): Promise<PasswordFault | undefined>;
   /** Whether a password that was set then is too old for the person's home tenant. */
@@ -59,7 +60,7 @@ export function createPasswords(deps: PasswordsDeps): Passwords {
   }
 
   return {
-    minLength: rules.minLength,
+    minLengthAt: async (tenantId) => Math.max(rules.minLength, (await policyOf(tenantId))?.minLength ?? 0),
     async judge(password, about, owner) {
       const policy = owner && (await policyOf(owner.tenantId));
       const fault = await judgePassword(policy ? bothRules(rules, policy) : rules, password, about);

@@ -37,6 +37,9 @@ export const login = {
   'prove.link':
     'Falls {to} zu einem Konto gehört, haben wir einen Link dorthin geschickt. Öffnen Sie ihn in diesem Browser, oder geben Sie den Code aus der E-Mail ein.',
   'prove.wrong': 'Das stimmt nicht. Versuchen Sie es erneut, oder wählen Sie einen anderen Weg.',
+  'prove.external': 'Geben Sie den Code ein, den Sie über den zweiten Faktor Ihrer Firma erhalten haben.',
+  'prove.unavailable': 'Der zweite Faktor Ihrer Firma ist nicht erreichbar. Versuchen Sie es gleich noch einmal.',
+  'prove.again': 'Noch einmal versuchen',
   'prove.remember': 'Auf diesem Gerät 30 Tage lang nicht mehr fragen',
   'prove.resend_prompt': 'Nichts angekommen?',
   'prove.not_you': 'Als jemand anderes anmelden',

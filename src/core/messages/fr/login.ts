@@ -37,6 +37,9 @@ export const login = {
   'prove.link':
     'Si {to} correspond à un compte, nous y avons envoyé un lien. Ouvrez-le dans ce navigateur, ou saisissez le code contenu dans l’e-mail.',
   'prove.wrong': 'C’est incorrect. Réessayez, ou choisissez une autre méthode.',
+  'prove.external': 'Saisissez le code fourni par le second facteur de votre entreprise.',
+  'prove.unavailable': 'Le second facteur de votre entreprise est injoignable. Réessayez dans un instant.',
+  'prove.again': 'Réessayer',
   'prove.remember': 'Ne plus demander sur cet appareil pendant 30 jours',
   'prove.resend_prompt': 'Rien reçu ?',
   'prove.not_you': 'Se connecter avec un autre compte',

@@ -1,0 +1,65 @@
+/** Second factors that tenants have proven at services of their own, with what that runs on. */
+import type { Config } from '../config.ts';
+import type { Audit } from '../features/audit/record.ts';
+import type { RoleBooks } from '../features/roles/index.ts';
+import { createSecondFactorServices } from '../features/second-factor-service/cache.ts';
+import { secondFactorServiceRoutes } from '../features/second-factor-service/routes.ts';
+import { tenantInPath } from '../features/tenants/in-path.ts';
+import type { TenantCache } from '../features/tenants/index.ts';
+import type { Route } from '../http/route.ts';
+import type { ChangeFeed } from '../infra/change-feed.ts';
+import { createOutboundFetch } from '../infra/outbound-http.ts';
+import type { Database } from '../infra/postgres.ts';
+import type { SecretBox } from '../infra/secret-box.ts';
+import type { LoginMethod } from '../login/method.ts';
+import { external2faMethod } from '../login/methods/external-2fa.ts';
+import { createServiceClient, SERVICE_MAX_BYTES, SERVICE_TIMEOUT_MS } from '../login/second-factor-service.ts';
+import type { Accounts } from '../oidc/accounts.ts';
+import { holdsOneOf } from './assurance.ts';
+
+export interface OutsideFactorParts {
+  config: Pick<Config, 'outboundAllowHosts'>;
+  db: Database;
+  box: SecretBox;
+  feed: ChangeFeed;
+  audit: Audit;
+  tenants: TenantCache;
+  roles: Pick<RoleBooks, 'of'>;
+  accounts: Pick<Accounts, 'findAccount'>;
+}
+
+export interface OutsideFactor {
+  method: LoginMethod;
+  routes: Route[];
+  close(): Promise<void>;
+}
+
+export function createOutsideFactor({ config, db, box, feed, audit, tenants, roles, accounts }: OutsideFactorParts): OutsideFactor {
+  const { outboundAllowHosts } = config;
+  const services = createSecondFactorServices({ db, box, feed });
+  const fetch = createOutboundFetch({ allowHosts: outboundAllowHosts, timeoutMs: SERVICE_TIMEOUT_MS, maxBytes: SERVICE_MAX_BYTES });
+  const client = createServiceClient({ fetch });
+  const method = external2faMethod({
+    client,
+    async serviceOf({ id, homeTenantId }) {
+      const service = await services.of(homeTenantId);
+      if (!service || service.roles.length === 0) return service;
+      return (await holdsOneOf({ accounts, roles }, id, homeTenantId, service.roles)) ? service : undefined;
+    },
+  });
+  return {
+    method: method as unknown as LoginMethod,
+    routes: secondFactorServiceRoutes({
+      db,
+      box,
+      transact: audit.transact,
+      outboundAllowHosts,
+      changed: services.drop,
+      inTenant: (scope, id) => tenantInPath({ tenants }, scope, id),
+    }),
+    async close() {
+      client.close();
+      await fetch.close();
+    },
+  };
+}
