@@ -66,7 +66,7 @@ export async function startRegistration(deps: FlowDeps, at: Position, input: Reg
 
 /** Where only the invited may make accounts, the invitation is for one address. */
 const isOpenTo = ({ settings, invited }: Position, email: string): boolean =>
-  mayRegister(settings) || (invited !== undefined && emailKey(invited.email) === emailKey(email));
+  mayRegister(settings, invited !== undefined && emailKey(invited.email) === emailKey(email));
 
 /** Sends another code to the address of the registration. */
 export async function resendRegistrationCode(deps: FlowDeps, at: Position): Promise<Progress> {
@@ -80,6 +80,11 @@ export async function resendRegistrationCode(deps: FlowDeps, at: Position): Prom
 export async function finishRegistration(deps: FlowDeps, at: Position, code: string): Promise<Progress> {
   const data = at.journey.pending === 'register' && offersPasswords(at.settings) ? openRegistration(deps.box, at.journey) : undefined;
   if (!data) throw stepInvalid();
+  // The tenant closed its doors, or the invitation was withdrawn, since the code was sent.
+  if (!isOpenTo(at, data.email)) {
+    await deps.audit.append(at.scope, { type: 'registration.refused', outcome: 'failure', reason: 'registration.closed' });
+    return { refused: 'registration.closed', status: 403 };
+  }
   const binding = { purpose: 'register', journeyId: at.journey.id, recipient: emailKey(data.email) } as const;
   const held = await limited(() => deps.codes.countTry(binding));
   if (held) {
