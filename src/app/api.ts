@@ -56,6 +56,7 @@ export interface ApiParts {
   billing: Billing | undefined;
   box: SecretBox;
   connections: ConnectionCache;
+  tellOfTaken: PeopleParts['tellOfTaken'];
 }
 
 export function createApi({
@@ -76,9 +77,21 @@ export function createApi({
   billing,
   box,
   connections,
+  tellOfTaken,
 }: ApiParts) {
   const { transact, openPersonal } = audit;
-  const people = createPeople({ clock, db, reads, audit, passwords, sessions, roles, tenants, invite: invitations.inviteOrFind });
+  const people = createPeople({
+    clock,
+    db,
+    reads,
+    audit,
+    passwords,
+    sessions,
+    roles,
+    tenants,
+    invite: invitations.inviteOrFind,
+    tellOfTaken,
+  });
   const clients: ClientDeps & { db: Database } = {
     db,
     transact,

@@ -184,6 +184,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       invitations,
       keys: callers.keys,
       factors: [...factors.routes, ...federation.routes, ...outside.routes],
+      tellOfTaken: factors.tellOfTaken,
       reads,
       passwords,
       protocol,

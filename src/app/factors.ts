@@ -2,9 +2,11 @@
 import type { Clock } from '../core/clock.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Audit } from '../features/audit/record.ts';
+import { tellOfTaken } from '../features/factors/commands.ts';
 import { factorRoutes } from '../features/factors/routes.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
+import type { UserDeps } from '../features/users/index.ts';
 import type { Route } from '../http/route.ts';
 import type { QueueMail } from '../infra/mail.ts';
 import type { Database } from '../infra/postgres.ts';
@@ -28,6 +30,8 @@ export interface Factors {
   /** What the engine calls and offers. */
   hooks: { enrollable: readonly string[]; codeUsed(scope: Scope, userId: string, left: number): Promise<void> };
   enrolments: EnrolmentDeps;
+  /** Mails about what an administrator took. */
+  tellOfTaken: NonNullable<UserDeps['tellOfTaken']>;
   routes: Route[];
 }
 
@@ -55,6 +59,7 @@ export function createFactors({ db, clock, box, audit, tenants, queueMail, mails
       },
     },
     enrolments,
+    tellOfTaken: (work, scope, userId, types) => tellOfTaken(enrolments, work, scope, userId, types),
     routes: factorRoutes({
       ...enrolments,
       startTotp: (scope, own) => startEnrolment(enrolments, scope, { ...own, kind: 'totp' }),

@@ -37,9 +37,10 @@ export interface PeopleParts {
   roles: RoleBooks;
   tenants: TenantCache;
   invite: UserDeps['invite'];
+  tellOfTaken: UserDeps['tellOfTaken'];
 }
 
-export function createPeople({ clock, db, reads, audit, passwords, sessions, roles, tenants, invite }: PeopleParts) {
+export function createPeople({ clock, db, reads, audit, passwords, sessions, roles, tenants, invite, tellOfTaken }: PeopleParts) {
   const { transact, forget, openPersonal } = audit;
   const { box, jobs } = sessions;
   const users: PeopleImportDeps & AccessDeps & { db: Database } = {
@@ -61,6 +62,7 @@ export function createPeople({ clock, db, reads, audit, passwords, sessions, rol
     setPassword: (work, input) => setPassword({ clock }, work, input),
     setImportedPassword: (work, input) => setImportedPassword({ clock }, work, input),
     setPasswords: (work, many) => setPasswordsOfNew({ clock }, work, many),
+    ...(tellOfTaken ? { tellOfTaken } : {}),
     async endAccess({ sql }, userId) {
       await deleteJourneysOf(sql, userId);
       await endAccess(sessions, userId, sql);

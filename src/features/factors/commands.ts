@@ -115,6 +115,23 @@ export async function removeFactor(deps: FactorDeps, scope: Scope, { userId, id 
   });
 }
 
+/** Mails to the person, who is not the one who did it, for each kind of factor that was taken from them; the password counts as one. */
+export async function tellOfTaken(
+  deps: Pick<FactorDeps, 'tell'>,
+  work: Work,
+  scope: Scope,
+  userId: string,
+  types: readonly string[],
+): Promise<void> {
+  const owner = await lockOwner(work.sql, userId);
+  if (!owner) return;
+  const removed: Readonly<Record<string, { removed: FactorChange }>> = { ...CHANGES, password: { removed: 'password_removed' } };
+  for (const type of new Set(types)) {
+    const change = removed[type]?.removed;
+    if (change) await deps.tell(work, scope, owner, change);
+  }
+}
+
 /**
  * Ten new recovery codes in place of all earlier ones; the answer is the only copy in the clear. Throws 409 `factor.missing` where there is no
  * factor that they could stand in for.

@@ -27,4 +27,11 @@ export interface NewFactor {
 }
 
 /** What happened to somebody's factors, for the mail about it. */
-export type FactorChange = 'totp_added' | 'totp_removed' | 'passkey_added' | 'passkey_removed' | 'codes_made' | 'codes_removed';
+export type FactorChange =
+  | 'totp_added'
+  | 'totp_removed'
+  | 'passkey_added'
+  | 'passkey_removed'
+  | 'codes_made'
+  | 'codes_removed'
+  | 'password_removed';

@@ -109,7 +109,8 @@ export function accessRoutes(deps: UserDeps & UserQueryDeps & AccessDeps): Route
     route('DELETE /api/users/{id}/factors', {
       ...common,
       summary: "Take all of a person's factors",
-      description: 'Ends their access at once. The password goes too: until they set another by e-mail there is no way in.',
+      description:
+        'Ends their access at once, and no device is trusted any more; they are told by mail. The password goes too: until they set another by e-mail there is no way in.',
       access: 'users.write',
       params: ID_PARAMS,
       reply: ALL_GONE,
@@ -119,7 +120,8 @@ export function accessRoutes(deps: UserDeps & UserQueryDeps & AccessDeps): Route
     route('DELETE /api/users/{id}/factors/{factorId}', {
       ...common,
       summary: "Take one of a person's factors",
-      description: 'Ends their access at once, also where it was the only way in.',
+      description:
+        'Ends their access at once, also where it was the only way in, and no device is trusted any more; they are told by mail.',
       access: 'users.write',
       params: Type.Object({ id: ID, factorId: ID }),
       reply: DELETED,

@@ -54,6 +54,7 @@ export async function removeFactors(deps: UserDeps, scope: Scope, id: string, fa
     if (types.length === 0 && factorId !== undefined) throw notFound('factor');
     if (types.length === 0) return 0;
     await deps.endAccess(work, id);
+    await deps.tellOfTaken?.(work, scope, id, types);
     work.record({ type: 'factor.removed', outcome: 'success', target: { type: 'user', id }, data: { types } });
     return types.length;
   });

@@ -63,6 +63,8 @@ export interface UserDeps {
   setImportedPassword(work: Work, input: ImportedPassword): Promise<unknown>;
   /** Ends sessions, grants with all their tokens, journeys and one-time codes of a person, in the transaction of `work`. */
   endAccess(work: Work, userId: string): Promise<void>;
+  /** Tells the person which kinds of factors were taken from them, when the transaction of `work` commits. */
+  tellOfTaken?(work: Work, scope: Scope, userId: string, types: readonly string[]): Promise<void>;
   /** What roles mean. */
   roles: Pick<RoleBooks, 'of'>;
   /** Which domains a tenant has proven. */

@@ -90,6 +90,7 @@ export const factors = {
   'mail.factor.passkey_removed': 'Aus Ihrem {brand}-Konto wurde ein Passkey entfernt',
   'mail.factor.codes_made': 'Neue Wiederherstellungscodes für Ihr {brand}-Konto',
   'mail.factor.codes_removed': 'Die Wiederherstellungscodes Ihres {brand}-Kontos wurden entfernt',
+  'mail.factor.password_removed': 'Das Passwort Ihres {brand}-Kontos wurde entfernt',
   'mail.factor.code_used': 'Ein Wiederherstellungscode Ihres {brand}-Kontos wurde benutzt',
   'mail.factor.lead': 'Das betrifft die Anmeldung bei Ihrem Konto.',
   'mail.factor.codes_left': {

@@ -89,6 +89,7 @@ export const factors = {
   'mail.factor.passkey_removed': 'A passkey was removed from your {brand} account',
   'mail.factor.codes_made': 'New recovery codes for your {brand} account',
   'mail.factor.codes_removed': 'The recovery codes of your {brand} account were removed',
+  'mail.factor.password_removed': 'The password of your {brand} account was removed',
   'mail.factor.code_used': 'A recovery code of your {brand} account was used',
   'mail.factor.lead': 'This concerns how you sign in to your account.',
   'mail.factor.codes_left': {

@@ -90,6 +90,7 @@ export const factors = {
   'mail.factor.passkey_removed': 'Une clé d’accès a été retirée de votre compte {brand}',
   'mail.factor.codes_made': 'Nouveaux codes de secours pour votre compte {brand}',
   'mail.factor.codes_removed': 'Les codes de secours de votre compte {brand} ont été supprimés',
+  'mail.factor.password_removed': 'Le mot de passe de votre compte {brand} a été supprimé',
   'mail.factor.code_used': 'Un code de secours de votre compte {brand} a été utilisé',
   'mail.factor.lead': 'Cela concerne la connexion à votre compte.',
   'mail.factor.codes_left': {
