@@ -4,6 +4,7 @@ import type { Browser, Page } from '#test/support/browser.ts';
 import { type Cast, setUpCast } from '#test/support/cast.ts';
 import { authorization } from '#test/support/oidc.ts';
 import { submit, visit } from '#test/support/person.ts';
+import { signInDirect } from '#test/support/two-tenants.ts';
 
 const PASSWORD = 'violet cactus thunder marble';
 const NEXT = 'amber lantern walrus piano';
@@ -12,6 +13,8 @@ interface Person {
   id: string;
   login: string;
   password: string;
+  /** For our API, from before. */
+  token?: string;
 }
 type Landed = { location?: URL; page?: Page };
 /** Goes as far as the flow can before its last step; answers the step. */
@@ -120,6 +123,10 @@ describe('a flow that is half way', function () {
       await change(id, { status: 'active' });
     },
     deleted: async ({ id }) => assert.equal((await app.api('DELETE', `/api/users/${id}`)).status, 200),
+    'everything ended': async ({ token }) => {
+      const answer = await app.api('POST', '/api/sessions/logout', { all: true }, { authorization: `Bearer ${token}` });
+      assert.equal(answer.status, 200, answer.text);
+    },
   };
   const signedIn = async (browser: Browser): Promise<boolean> =>
     (await browser.go(authorization(cast.client.id, { scope: 'openid', prompt: 'none' }).path)).location?.searchParams.get('error') !==
@@ -130,7 +137,8 @@ describe('a flow that is half way', function () {
   for (const [name, flow] of Object.entries(flows)) {
     const begin = async (): Promise<{ browser: Browser; person: Person; step: () => Promise<Landed> }> => {
       count += 1;
-      const person = await cast.addPerson(`half${count}@example.test`, PASSWORD);
+      const added = await cast.addPerson(`half${count}@example.test`, PASSWORD);
+      const person = { ...added, token: String((await signInDirect(app, added)).body['access_token']) };
       const browser = app.browser();
       return { browser, person, step: await flow(browser, person) };
     };
@@ -148,8 +156,8 @@ describe('a flow that is half way', function () {
         assert.ok(!(await signedIn(half.browser)), cause);
         const { rows } = await app.owner.query(
           `select (select count(*) from oidc_sessions where user_id = $1)::int as sessions, (select count(*) from journeys where user_id = $1)::int as journeys,
-            (select count(*) from one_time_codes where user_id = $1 and consumed_at is null)::int as codes, (select count(*) from known_devices where user_id = $1)::int as devices`,
-          [half.person.id],
+            (select count(*) from one_time_codes where user_id = $1 and consumed_at is null)::int as codes, (select count(*) from known_devices where user_id = $1 and ($2::boolean or trusted_until is not null))::int as devices`,
+          [half.person.id, cause !== 'everything ended'],
         );
         assert.deepEqual(rows[0], { sessions: 0, journeys: 0, codes: 0, devices: 0 }, cause);
       }
