@@ -9,11 +9,16 @@ import { findFactors } from '../features/factors/store.ts';
 import { type Fault, faultOf, nameIn, readCredential } from '../login/enrol-form.ts';
 import { type EnrolmentDeps, type EnrolmentId, finishEnrolment, type Shown, showEnrolment, startEnrolment } from '../login/enrolment.ts';
 import { showLoginPage } from '../login/views/pages.ts';
+import type { OwnIdentities } from './identities.ts';
 import { confirm } from './step-up.ts';
 import { showAccountPage } from './views/pages.ts';
 import { type AccountRoutesDeps, readPosted, seeOther, type Visit } from './visit.ts';
 
-export type SecurityDeps = AccountRoutesDeps & { enrolments: EnrolmentDeps };
+export type SecurityDeps = AccountRoutesDeps & {
+  enrolments: EnrolmentDeps;
+  /** Other providers, where people can be linked to them. */
+  identities?: Pick<OwnIdentities, 'offered' | 'list'> | undefined;
+};
 
 type Handler = (deps: SecurityDeps, visit: Visit) => Promise<void>;
 
@@ -40,12 +45,15 @@ export const securityPage: Handler = async (deps, { ctx, person, page }) => {
     passkeys,
     apps,
     codes: passkeys.length + apps.length === 0 ? undefined : { left: codes?.codesLeft ?? 0 },
-    backUrl: '/account',
+    identitiesUrl: (await mayLink(deps, person)) ? '/account/identities' : undefined,
     passkeyUrl: `${HOME}/passkey`,
     totpUrl: `${HOME}/totp`,
     codesUrl: `${HOME}/codes`,
   });
 };
+
+const mayLink = async ({ identities }: SecurityDeps, { id, homeTenantId }: Visit['person']): Promise<boolean> =>
+  identities !== undefined && ((await identities.offered(homeTenantId)).length > 0 || (await identities.list(id)).length > 0);
 
 const NOTICES: Readonly<Record<string, MessageKey>> = { renamed: 'security.renamed' };
 

@@ -23,6 +23,31 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
   return {
     login: { name: 'login', data: { csrf, client, registerUrl: '/register', resetUrl: '/reset' } },
     'login-methods': { name: 'login', data: { csrf, methods: ['passkey', 'email-otp'], canCancel: true } },
+    'login-providers': {
+      name: 'login',
+      data: {
+        csrf,
+        client,
+        methods: ['passkey'],
+        connections: [
+          { key: 'google', kind: 'google', name: 'Google', url: '/login/uid/social/google' },
+          { key: 'acme', kind: 'oidc', name: who, url: '/login/uid/social/acme' },
+        ],
+        resetUrl: '/reset',
+        registerUrl: '/register',
+        canCancel: true,
+        notice: { key: 'social.link', values: { name: who } },
+      },
+    },
+    'login-provider-refused': {
+      name: 'login',
+      data: {
+        csrf,
+        connections: [{ key: 'acme', kind: 'oidc', name: who, url: '/login/uid/social/acme' }],
+        alert: { key: 'social.unreachable', values: { name: who } },
+      },
+    },
+    elsewhere: { name: 'elsewhere', data: { name: who, key: 'acme', url: '/login/uid/social/acme' } },
     'login-refused': { name: 'login', data: { csrf, client, login: who, alert: 'login.refused', resetUrl: '/reset' } },
     register: { name: 'register', data: { csrf, client, loginUrl: '/login', minLength: 10 } },
     'register-refused': {
@@ -133,6 +158,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
     'expired-for-good': { name: 'expired', data: {} },
     error: { name: 'error', data: { requestId: who, detail: who, backUrl: '/', client } },
     message: { name: 'message', data: { title: 'reset_code.done', link: { href: '/login', text: 'login.submit' } } },
+    'limited-unknown': { name: 'limited', data: { retryAfterSeconds: 1 } },
     limited: { name: 'limited', data: { retryAfterSeconds: 39.2, retryUrl: '/login' } },
     misdirected: { name: 'misdirected', data: { host: who, issuer: 'http://localhost:3000', setting: 'ISSUER' } },
     'demo-signed-out': { name: 'demo', data: { signInUrl: '/demo/sign-in' } },
@@ -216,7 +242,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
         contacts: [
           { label: 'profile.email', value: 'ada@example.com', proven: true, changeUrl: '/account/email' },
           { label: 'profile.phone', value: null, proven: false, changeUrl: '/account/phone' },
-          { label: 'profile.username', value: who, proven: false },
+          { label: 'profile.username', value: who, proven: true },
         ],
       },
     },
@@ -322,7 +348,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
         passkeys: [{ name: who, createdAt: before(86_400), lastUsedAt: before(60), renameUrl: '/rename', removeUrl: '/remove' }],
         apps: [{ name: who, createdAt: before(86_400), renameUrl: '/rename', removeUrl: '/remove' }],
         codes: { left: 3 },
-        backUrl: '/account',
+        identitiesUrl: '/account/identities',
         passkeyUrl: '/passkey',
         totpUrl: '/totp',
         codesUrl: '/codes',
@@ -334,10 +360,33 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
         passkeys: [],
         apps: [],
         notice: { key: 'security.removed', values: { name: who } },
-        backUrl: '/account',
         passkeyUrl: '/passkey',
         totpUrl: '/totp',
         codesUrl: '/codes',
+      },
+    },
+    'account-identities': {
+      name: 'account-identities',
+      data: {
+        csrf,
+        notice: { key: 'identities.linked', values: { name: who } },
+        identities: [
+          { id: 'one', provider: 'Google', who: 'ada@example.com' },
+          { id: 'two', provider: who, who: undefined },
+        ],
+        offered: [
+          { name: 'GitHub', url: '/link/github' },
+          { name: who, url: '/link/acme' },
+        ],
+      },
+    },
+    'account-identities-refused': {
+      name: 'account-identities',
+      data: {
+        csrf,
+        alert: { key: 'identities.taken', values: { name: who } },
+        identities: [],
+        offered: [{ name: who, url: '/link/acme' }],
       },
     },
     'account-codes': { name: 'account-codes', data: { codes: ['ABCDE-FGHIJ', 'KLMNO-PQRST'], replaces: false, backUrl: '/account' } },

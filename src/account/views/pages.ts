@@ -80,13 +80,13 @@ export interface InvitationPage extends PageBase {
   signInUrl: string;
 }
 
-/** `decision=confirm` or `deny`. */
 /** `unlink` is the id of the one that goes. */
 export interface IdentitiesPage extends PageBase {
   identities: readonly { id: string; provider: string; who: string | undefined }[];
   offered: readonly { name: string; url: string }[];
 }
 
+/** `decision=confirm` or `deny`. */
 export interface LeavePage extends PageBase {
   tenant: string;
   roles: readonly string[];
@@ -100,12 +100,12 @@ export interface FactorRow {
   removeUrl: string;
 }
 
-/** `codes` is absent where there is nothing that they could stand in for. */
+/** `codes` is absent where there is nothing that they could stand in for, `identitiesUrl` where there are no other providers. */
 export interface SecurityPage extends PageBase {
   passkeys: readonly FactorRow[];
   apps: readonly FactorRow[];
   codes?: { left: number } | undefined;
-  backUrl: string;
+  identitiesUrl?: string | undefined;
   passkeyUrl: string;
   totpUrl: string;
   codesUrl: string;

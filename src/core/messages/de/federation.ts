@@ -10,6 +10,7 @@ export const federation = {
   'social.elsewhere': 'Mit dieser Adresse melden Sie sich bei {name} an. Sie werden dorthin geleitet.',
   'identities.title': 'Verknüpfte Konten',
   'identities.lead': 'Damit können Sie sich ohne Ihr Passwort anmelden.',
+  'identities.manage': 'Verknüpfte Konten verwalten',
   'identities.none': 'Noch ist nichts verknüpft.',
   'identities.unlink': 'Trennen',
   'identities.unlink_label': '{name} trennen',

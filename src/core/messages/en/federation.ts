@@ -9,6 +9,7 @@ export const federation = {
   'social.elsewhere': 'People with this address sign in at {name}. You are being taken there.',
   'identities.title': 'Linked accounts',
   'identities.lead': 'With these you can sign in without your password.',
+  'identities.manage': 'Manage linked accounts',
   'identities.none': 'Nothing is linked yet.',
   'identities.unlink': 'Unlink',
   'identities.unlink_label': 'Unlink {name}',

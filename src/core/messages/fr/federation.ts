@@ -9,6 +9,7 @@ export const federation = {
   'social.elsewhere': 'Avec cette adresse, la connexion se fait chez {name}. Vous y êtes conduit.',
   'identities.title': 'Comptes liés',
   'identities.lead': 'Ils vous permettent de vous connecter sans votre mot de passe.',
+  'identities.manage': 'Gérer les comptes liés',
   'identities.none': 'Rien n’est encore lié.',
   'identities.unlink': 'Délier',
   'identities.unlink_label': 'Délier {name}',
