@@ -18,6 +18,8 @@ import type { AccountFlow } from './password.ts';
 export interface AccountRoutesDeps extends AccountFlow, OverviewDeps {
   sessions: SessionQueryDeps & SessionCommandDeps;
   browserSession(ctx: Context): Promise<BrowserSession | undefined>;
+  /** Whether the session is older, or was idle for longer, than the tenant allows. */
+  isTooOld(session: BrowserSession, tenantId: string): Promise<boolean>;
   /** Ends the membership of the person who acts. Throws 404 where there is none that could end, 409 for the last owner. */
   leaveTenant(scope: Scope, tenantId: string): Promise<void>;
   view: View;
@@ -32,11 +34,11 @@ export interface Visit {
   page: PageBase & { csrf: string };
 }
 
-/** Undefined where nobody is signed in in this browser. */
+/** Undefined where nobody is signed in in this browser, or longer ago than their home allows. */
 export async function arrive(deps: AccountRoutesDeps, ctx: Context): Promise<Visit | undefined> {
   const session = await deps.browserSession(ctx);
   const person = session && (await findPerson(deps.db, session.userId));
-  if (!session || !person?.active) return undefined;
+  if (!session || !person?.active || (await deps.isTooOld(session, person.homeTenantId))) return undefined;
   const scope: Scope = {
     tenantId: person.homeTenantId,
     actor: { type: 'user', id: person.id },

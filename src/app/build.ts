@@ -48,6 +48,7 @@ import { createAccounts } from '../oidc/accounts.ts';
 import { serveDirectPaths } from '../oidc/direct-routes.ts';
 import { browserSession } from '../oidc/sessions.ts';
 import { storageKey } from '../oidc/storage-key.ts';
+import { isTooOldAt } from '../oidc/tenant-choice.ts';
 import { createApi } from './api.ts';
 import { createAssurance } from './assurance.ts';
 import { billed } from './billing.ts';
@@ -248,6 +249,7 @@ export async function buildApp(config: Config, options: AppOptions) {
           view,
           csrf,
           browserSession: (ctx) => browserSession(protocol.providerNow(), ctx, { accounts: protocol.accounts, ownTenant: ownTenant() }),
+          isTooOld: (session, tenantId) => isTooOldAt({ clock, tenants }, tenantId, session),
           clientOf: (clientId) => clientLabel(protocol, clientId),
         }),
         ...(mailbox ? [devMailbox({ mailbox, view })] : []),

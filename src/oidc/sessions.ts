@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Accounts } from './accounts.ts';
 import { storageKey } from './storage-key.ts';
+import { seenAtOf } from './tenant-choice.ts';
 
 export interface BrowserSession {
   /** As features/sessions names it. */
@@ -12,6 +13,8 @@ export interface BrowserSession {
   authTime: number | undefined;
   acr: string | undefined;
   amr: readonly string[];
+  /** When it was last used at the authorization endpoint; seconds since the epoch. */
+  usedAt: number | undefined;
   expiresAt: number;
 }
 
@@ -35,6 +38,7 @@ export async function browserSession(provider: Provider, ctx: Context, at?: AtOw
     authTime: session.authTime(),
     acr: session.acr,
     amr: session.amr ?? [],
+    usedAt: seenAtOf(session),
     expiresAt: session.exp,
   };
 }

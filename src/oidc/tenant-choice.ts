@@ -136,6 +136,12 @@ export function isTooOld(facts: TenantFacts, { authTime, usedAt }: SignInAge, no
   return over(age, sessions.absoluteSeconds) || over(age, security.maxAuthAgeSeconds) || over(idle, sessions.idleSeconds);
 }
 
+/** The same for a tenant by its id; false where there is none. */
+export async function isTooOldAt(deps: Pick<TenantChoiceDeps, 'clock' | 'tenants'>, tenantId: string, age: SignInAge): Promise<boolean> {
+  const facts = await deps.tenants.find(tenantId);
+  return facts !== undefined && isTooOld(facts, age, epochSeconds(deps.clock.now()));
+}
+
 interface Carrier {
   tenantId?: string | undefined;
 }

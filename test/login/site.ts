@@ -173,6 +173,7 @@ export async function startSite(
       view,
       csrf,
       browserSession: (ctx) => browserSession(provider, ctx),
+      isTooOld: async () => false,
       clientOf: async (id) => {
         const client = await clients.find(id);
         return client && { name: String(client.metadata['client_name'] ?? id) };

@@ -3,6 +3,7 @@ import { decodeJwt } from 'jose';
 import { basicAuth, type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
 import type { Browser, Page } from '#test/support/browser.ts';
 import { authorization, authorize, basic, CB, startIssuer } from '#test/support/oidc.ts';
+import { submit, visit } from '#test/support/person.ts';
 import { type App, type Person, setUpTenancy, type Tenancy } from '#test/support/tenancy.ts';
 
 const INSIDE = { 'x-forwarded-for': '198.51.100.7' };
@@ -112,9 +113,34 @@ describe('what a tenant asks for, at the protocol', function () {
     });
   }
 
+  for (const [rule, members] of [
+    ['absoluteSeconds', ['authTime', 'loginTs']],
+    ['idleSeconds', ['authTime', 'loginTs', 'iat', 'seenAt']],
+  ] as const)
+    it(`sessions.${rule} of the home holds at the person’s own pages, which ask to sign in again and go on`, async () => {
+      const settings = (value: number | null): Promise<Reply> =>
+        server.api('PATCH', `/api/tenants/${server.rootTenantId}`, { settings: { sessions: { [rule]: value } } });
+      const person = await t.addPerson({});
+      assert.equal((await settings(600)).status, 200);
+      try {
+        const browser = server.browser();
+        const entered = await visit(browser, '/account', person);
+        assert.equal(new URL(entered.page!.url).pathname, '/account', entered.page?.text);
+        await age(person, 500, members);
+        assert.equal(new URL((await browser.go('/account/profile')).page!.url).pathname, '/account/profile');
+        await age(person, 200, members);
+        const { page } = await browser.go('/account/profile');
+        assert.ok(page?.text.includes('name="password"'), page?.text);
+        const again = await submit(browser, page!, { login: person.login, password: person.password });
+        assert.match(new URL(again.page!.url).pathname, /^\/account/, again.page?.text);
+        assert.equal((await browser.go('/account/profile')).page?.status, 200);
+      } finally {
+        assert.equal((await settings(null)).status, 200);
+      }
+    });
+
   it('a second factor that it requires is asked for, and nothing before it again, also where the tenant is chosen on the page', async () => {
     const { id, slug: tenant, person } = await place({ secondFactor: 'required' });
-    const { submit } = await import('#test/support/person.ts');
     const prove = async (browser: Browser, page: Page | undefined): Promise<URL | undefined> => {
       assert.ok(page);
       assert.ok(!page.text.includes('name="password"'));
