@@ -5,6 +5,7 @@
 import type { AddressInfo } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import { basicAuth, newAddress, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { stopTestCluster } from '#test/support/database.ts';
 import { median } from './load.ts';
 
 const [SAMPLES, AGAIN, BOUND] = [60, 200, 0.15];
@@ -47,6 +48,7 @@ try {
   }
 } finally {
   await app.close();
+  await stopTestCluster();
   smtp.close();
 }
 process.exit();
