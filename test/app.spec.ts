@@ -135,7 +135,10 @@ describe('the server', () => {
       const refused = await page(flood);
       assert.deepEqual([refused.status, refused.headers.get('content-type')], [429, 'text/html; charset=utf-8']);
       assert.ok(Number(refused.headers.get('retry-after')) > 0);
-      assert.match(await refused.text(), /Too many attempts/);
+      const shown = await refused.text();
+      assert.match(shown, /Too many attempts/);
+      assert.match(shown, /data-countdown="\d+"/);
+      assert.match(shown, /data-countdown-action href="\/auth\?client_id=nobody"/, 'and then the same again');
       const pushed = await push(flood);
       assert.deepEqual([pushed.status, await pushed.json()], [429, { error: 'temporarily_unavailable' }]);
       assert.ok(Number(pushed.headers.get('retry-after')) > 0);

@@ -10,6 +10,7 @@ import type { RoleBooks } from '../features/roles/index.ts';
 import { ensureSecrets, type SigningKeyDeps, tendKeys } from '../features/signing-keys/commands.ts';
 import { addressAllowed } from '../features/tenants/address-rules.ts';
 import type { Issuer, TenantCache } from '../features/tenants/index.ts';
+import { againUrl } from '../http/error-handler.ts';
 import type { PageBase } from '../http/pages.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
@@ -165,13 +166,12 @@ function countInto(metrics: Metrics): (name: string, labels: Record<string, stri
 /** Whose fault it is. */
 const WORDS = {
   unavailable: { title: 'error.unavailable', explanation: 'error.unavailable_explanation' },
-  limited: { title: 'limit.title', explanation: 'error.unavailable_explanation' },
   request: { title: 'error.request', explanation: 'error.request_explanation' },
   missing: { title: 'error.not_found', explanation: 'error.not_found_explanation' },
   bug: { title: 'error.title', explanation: 'error.explanation' },
 } as const;
 
-const WORD_OF: Readonly<Record<number, keyof typeof WORDS>> = { 404: 'missing', 429: 'limited', 503: 'unavailable' };
+const WORD_OF: Readonly<Record<number, keyof typeof WORDS>> = { 404: 'missing', 503: 'unavailable' };
 
 type Labels = Pick<PageBase, 'brand' | 'client'>;
 
@@ -182,8 +182,13 @@ function protocolPages(view: View, labelsOf: (client?: ClientSummary) => Promise
   };
   return {
     async error(ctx, { status, error, description }) {
+      if (status === 429) {
+        const retryAfterSeconds = Number(ctx.response.get('retry-after')) || 1;
+        const limited = { ...(await brandWhereKnown(labelsOf)), locale: localeOf(ctx), retryAfterSeconds, retryUrl: againUrl(ctx) };
+        return showCommonPage(ctx, view, 'limited', limited, { status });
+      }
       const words = WORDS[WORD_OF[status] ?? (status < 500 ? 'request' : 'bug')];
-      const detail = status >= 500 || status === 404 || status === 429 ? undefined : [error, description].filter(Boolean).join(': ');
+      const detail = status >= 500 || status === 404 ? undefined : [error, description].filter(Boolean).join(': ');
       const requestId = currentRequest.getStore()?.id;
       showCommonPage(
         ctx,

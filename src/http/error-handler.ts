@@ -36,7 +36,7 @@ export function showError(ctx: Context, view: View, error: AppError, log?: HttpL
   if (error.status >= 500) log?.error({ err: error.cause ?? error, code: error.code }, error.message);
   ctx.set(error.headers);
   const retryAfterSeconds = Number(error.headers['retry-after'] ?? 0);
-  if (error.status === 429) showCommonPage(ctx, view, 'limited', { retryAfterSeconds }, { status: 429 });
+  if (error.status === 429) showCommonPage(ctx, view, 'limited', { retryAfterSeconds, retryUrl: againUrl(ctx) }, { status: 429 });
   else {
     const [title, explanation] = wordsFor(error);
     showCommonPage(
@@ -48,6 +48,9 @@ export function showError(ctx: Context, view: View, error: AppError, log?: HttpL
     );
   }
 }
+
+/** Where the same can be asked for again. What was posted is not sent again by a link, and `//` or `/\\` would lead to another host. */
+export const againUrl = ({ method, url }: Context): string | undefined => (method === 'GET' && /^\/(?![/\\])/.test(url) ? url : undefined);
 
 function wordsFor({ status, code }: AppError): [MessageKey, MessageKey] {
   if (code === 'csrf.invalid') return ['error.csrf', 'error.csrf_explanation'];

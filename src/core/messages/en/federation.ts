@@ -4,7 +4,7 @@ export const federation = {
   'social.refused': 'Signing in with {name} did not work. Try again, or sign in another way.',
   'social.cancelled': 'You did not sign in with {name}. Choose how to go on.',
   'social.unreachable': '{name} does not answer at the moment. Try again later, or sign in another way.',
-  'social.link': 'An account with your e-mail address exists already. Sign in to it once, and from then on {name} opens it too.',
+  'social.link': 'An account with your email address exists already. Sign in to it once, and from then on {name} opens it too.',
   'social.elsewhere_title': 'Sign in at {name}',
   'social.elsewhere': 'People with this address sign in at {name}. You are being taken there.',
   'identities.title': 'Linked accounts',
