@@ -46,6 +46,8 @@ describe('pathways and controls', function () {
   const notes = new Set<string>();
   let site: UpstreamSite;
   let count = 0;
+  /** How often a message is looked for; less where none is to come. */
+  let patience = 100;
 
   before(async () => {
     site = await startUpstreamSite({ env: { ENCRYPTION_KEY: key.toString('base64') } });
@@ -63,6 +65,7 @@ describe('pathways and controls', function () {
     assert.equal(answer.status, 200, answer.text);
   };
   const fresh = async (): Promise<void> => {
+    patience = 100;
     await settings({ methods: [...ALL], secondFactor: null });
     await site.app.owner.query('delete from rate_limits');
   };
@@ -85,7 +88,7 @@ describe('pathways and controls', function () {
     return { login, id: await site.addPerson({ email: login, emailVerified: true, ...more }) };
   };
   const messageTo = async (to: string, about: RegExp, newerThan = 0): Promise<string> => {
-    for (let round = 0; round < 100; round += 1) {
+    for (let round = 0; round < patience; round += 1) {
       const all = (await (await fetch(`${site.app.issuer}/dev/mailbox.json`)).json()) as { to: string; text: string }[];
       const found = all.filter((message) => message.to === to && about.test(message.text));
       if (found.length > newerThan) return about.exec(found[0]!.text)![1]!;
@@ -299,6 +302,7 @@ describe('pathways and controls', function () {
       const answer = await site.app.api('PATCH', `/api/users/${subject.id}`, { status: 'disabled' });
       assert.equal(answer.status, 200, answer.text);
       const browser = site.app.browser();
+      patience = 20;
       assert.ok(!isIn(await pathway.enter(browser, subject).catch(() => ({}))), 'let in');
       return 'shut out';
     },
