@@ -70,8 +70,8 @@ async function ended(child: ChildProcess, end: () => void): Promise<void> {
   await gone;
 }
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
     const probe = createServer()
       .once('error', reject)
       .listen(0, '127.0.0.1', () => {
@@ -79,3 +79,4 @@ const freePort = (): Promise<number> =>
         probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
       });
   });
+}
