@@ -6,7 +6,7 @@ import { findMe } from '../features/me/store.ts';
 import { showCommonPage } from '../http/view.ts';
 import type { Refusal } from '../login/refusal.ts';
 import { type ContactDeps, contactChangeId, finishContactChange, pendingContact, startContactChange } from './contact.ts';
-import { isFresh, type OwnPagesDeps } from './own-pages.ts';
+import { isFresh, isStrong, type OwnPagesDeps } from './own-pages.ts';
 import { showAccountPage } from './views/pages.ts';
 import { readPosted, seeOther, type Visit } from './visit.ts';
 
@@ -73,6 +73,7 @@ export const finishContact =
   (kind: ContactKind): Handler =>
   async (deps, visit) => {
     const { code = '' } = await readPosted(deps, visit);
+    if (!(await isStrong(deps, visit))) return;
     const outcome = await finishContactChange(partsOf(deps), visit.scope, await changeOf(deps, visit, kind), code);
     if ('refused' in outcome) return showLimited(deps, visit, outcome, `/account/${kind}/code`);
     if ('errors' in outcome) return outcome.errors['code'] ? showCode(deps, visit, kind, outcome.errors) : show(deps, visit, kind, outcome);

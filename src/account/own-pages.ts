@@ -40,6 +40,12 @@ type Handler = (deps: OwnPagesDeps, visit: Visit) => Promise<void>;
 export const isFresh = async (deps: OwnPagesDeps, visit: Visit): Promise<boolean> =>
   confirm(deps, visit, demandOf(await findFactors(deps.db, visit.person.id)));
 
+/** The same for the end of what was begun freshly: the second factor may have come in between. */
+export const isStrong = async (deps: OwnPagesDeps, visit: Visit): Promise<boolean> => {
+  const { acr } = demandOf(await findFactors(deps.db, visit.person.id));
+  return confirm(deps, visit, { acr });
+};
+
 async function meOf(deps: OwnPagesDeps, { person }: Visit): Promise<MeRow> {
   const me = await findMe(deps.db, person.id);
   if (!me) throw new AppError('user.not_found', 404, 'Not found');

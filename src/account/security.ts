@@ -75,7 +75,7 @@ const fresh =
   ): Handler =>
   async (deps, visit) => {
     const factors = await findFactors(deps.db, visit.person.id);
-    if (confirm(deps, visit, demand(factors, visit.session.authTime))) await handle(deps, visit, factors);
+    if (confirm(deps, visit, demand(factors, visit.session.id))) await handle(deps, visit, factors);
   };
 
 const ceremonyOf = <Id extends EnrolmentId>({ session, person }: Visit, kind: Id) => ({ kind, userId: person.id, of: session.id });

@@ -12,6 +12,7 @@ import { deviceName } from '../core/messages/device.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Work } from '../features/audit/index.ts';
 import { addFactor, type FactorDeps } from '../features/factors/commands.ts';
+import { sessionKey } from '../features/factors/demand.ts';
 import { parsePasskey } from '../features/factors/schema.ts';
 import { findFactors } from '../features/factors/store.ts';
 import type { Database } from '../infra/postgres.ts';
@@ -106,7 +107,9 @@ export async function finishEnrolment(
   if (!factor) return undefined;
   return deps.transact(scope, async (work) => {
     // The person first, as whoever ends what a person has under way does.
-    const id = await addFactor(deps, work, scope, { userId: ceremony.userId, factor, most: kind.most });
+    const addedIn = sessionKey(scope.session?.sid ?? ceremony.of);
+    const data = { ...factor.data, addedIn };
+    const id = await addFactor(deps, work, scope, { userId: ceremony.userId, factor: { ...factor, data }, most: kind.most });
     if (!(await takeCeremony(work.sql, idOf(ceremony), ceremony.userId))) throw enrolmentExpired();
     await also(work, id);
     return id;

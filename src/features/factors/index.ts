@@ -19,7 +19,7 @@ export interface Factor {
 export interface NewFactor {
   type: Exclude<FactorType, 'recovery-code'>;
   name: string;
-  data: unknown;
+  data: object;
   /** Sealed with the context `credential:<id>`. */
   secret?: string | undefined;
   /** What the factor names itself by, unique among those of its type. */

@@ -121,7 +121,7 @@ export function factorRoutes(deps: FactorRouteDeps): Route[] {
       errors: [409],
       async handle(scope) {
         const factors = await findFactors(deps.db, ownPerson(scope));
-        requireAssurance(deps, scope, demandOfCodes(factors, scope.session?.authTime));
+        requireAssurance(deps, scope, demandOfCodes(factors, scope.session?.sid));
         return replaceRecoveryCodes(deps, scope, ownPerson(scope));
       },
     }),

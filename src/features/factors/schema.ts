@@ -28,15 +28,21 @@ const RECOVERY_DATA = Type.Object({
 });
 export type RecoveryData = Static<typeof RECOVERY_DATA>;
 
-const [totp, passkey, recovery] = [
+/** Beside what it holds, in the same place: the session that it was added in, see `sessionKey`. */
+const ORIGIN = Type.Object({ addedIn: Type.String() });
+
+const [totp, passkey, recovery, origin] = [
   TypeCompiler.Compile(TOTP_DATA),
   TypeCompiler.Compile(PASSKEY_DATA),
   TypeCompiler.Compile(RECOVERY_DATA),
+  TypeCompiler.Compile(ORIGIN),
 ];
 
 export const parseTotp = (data: unknown): TotpData | undefined => (totp.Check(data) ? data : undefined);
 export const parsePasskey = (data: unknown): PasskeyData | undefined => (passkey.Check(data) ? data : undefined);
 export const parseRecovery = (data: unknown): RecoveryData | undefined => (recovery.Check(data) ? data : undefined);
+
+export const parseOrigin = (data: unknown): string | undefined => (origin.Check(data) ? data.addedIn : undefined);
 
 /** How many of the codes still work. */
 export const codesLeft = ({ hashes }: RecoveryData): number => hashes.filter(({ usedAt }) => usedAt === undefined).length;

@@ -51,6 +51,13 @@ export function ownAccountRoutes(deps: OwnAccountDeps): Route[] {
     requireAssurance(deps, scope, await deps.demandOf(userId));
     return userId;
   };
+  /** For the end of what was begun freshly: the second factor may have come in between. */
+  const strong = async (scope: Scope): Promise<string> => {
+    const userId = ownPerson(scope);
+    const { acr } = await deps.demandOf(userId);
+    requireAssurance(deps, scope, { acr });
+    return userId;
+  };
   const me = async (scope: Scope) => {
     const row = await findMe(deps.db, ownPerson(scope));
     if (!row) throw notFound('user');
@@ -70,7 +77,7 @@ export function ownAccountRoutes(deps: OwnAccountDeps): Route[] {
     }),
     route('POST /api/me/email/verify', {
       summary: 'Change your e-mail address with the code that went there',
-      description: 'The address before is told.',
+      description: 'The address before is told. Needs a sign-in with a second factor where you have one (RFC 9470).',
       tag,
       access,
       idempotent: false,
@@ -78,7 +85,7 @@ export function ownAccountRoutes(deps: OwnAccountDeps): Route[] {
       reply: EMAIL_CHANGED,
       errors: [409],
       handle: async (scope, { body }) => ({
-        email: await deps.finishContact(scope, ownPerson(scope), 'email', body.changeToken, body.code),
+        email: await deps.finishContact(scope, await strong(scope), 'email', body.changeToken, body.code),
         emailVerified: true as const,
       }),
     }),
@@ -102,7 +109,7 @@ export function ownAccountRoutes(deps: OwnAccountDeps): Route[] {
       reply: PHONE_CHANGED,
       errors: [409],
       handle: async (scope, { body }) => ({
-        phone: await deps.finishContact(scope, ownPerson(scope), 'phone', body.changeToken, body.code),
+        phone: await deps.finishContact(scope, await strong(scope), 'phone', body.changeToken, body.code),
         phoneVerified: true as const,
       }),
     }),
