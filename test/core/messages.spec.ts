@@ -11,6 +11,7 @@ import {
 } from '#src/core/messages/catalogue.ts';
 import { deviceName } from '#src/core/messages/device.ts';
 import { formatInstant, formatPassed, formatSeconds } from '#src/core/messages/time.ts';
+import { AUTH_EVENT_TYPES } from '#src/features/auth-log/types.ts';
 
 const NOW = new Date('2026-11-22T16:50:00Z');
 const passed = (seconds: number): string => formatPassed('en', new Date(NOW.getTime() - seconds * 1000), NOW);
@@ -22,6 +23,11 @@ describe('messages', () => {
       noteText('en', { key: 'password.too_short', values: { min: 10 } }),
       'This password is too short. Use at least 10 characters.',
     );
+  });
+
+  it('have words for whatever the log of sign-ins tells a person of', () => {
+    const silent = AUTH_EVENT_TYPES.filter((type) => !isMessageKey(`activity.${type}`));
+    assert.deepEqual(silent, []);
   });
 
   it('choose the plural form by count', () => {

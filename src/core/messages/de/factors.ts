@@ -29,7 +29,7 @@ export const factors = {
   'security.totp_lead': 'Eine App auf Ihrem Telefon zeigt alle 30 Sekunden einen neuen Code.',
   'security.totp_none': 'Noch keine App.',
   'security.totp_add': 'App einrichten',
-  'security.codes_heading': 'Wiederherstellungscodes',
+  'security.codes_heading': 'Wiederherstellungs\u00adcodes',
   'security.codes_lead': 'Für den Fall, dass Telefon oder Schlüssel verloren gehen. Jeder Code gilt einmal.',
   'security.codes_none': 'Richten Sie zuerst einen Passkey oder eine App ein.',
   'security.codes_missing': 'Sie haben keine. Ohne sie kann ein verlorenes Telefon Sie aussperren.',
@@ -74,14 +74,14 @@ export const factors = {
   'remove.submit': 'Entfernen',
   'remove.keep': 'Behalten',
 
-  'codes.title': 'Ihre Wiederherstellungscodes',
+  'codes.title': 'Ihre Wiederherstellungs\u00adcodes',
   'codes.lead':
     'Bewahren Sie sie dort auf, wo Sie sie ohne Telefon finden: ausgedruckt oder in einem Passwortmanager. Sie werden nur jetzt gezeigt.',
   'codes.each': 'Jeder Code gilt einmal. Frühere Codes gelten nicht mehr.',
   'codes.copy': 'Kopieren',
   'codes.print': 'Drucken',
   'codes.done': 'Ich habe sie aufbewahrt',
-  'codes.confirm_title': 'Neue Wiederherstellungscodes erstellen?',
+  'codes.confirm_title': 'Neue Wiederherstellungs\u00adcodes erstellen?',
   'codes.confirm_lead': 'Die Codes, die Sie jetzt haben, gelten dann sofort nicht mehr.',
 
   'mail.factor.totp_added': 'Ihrem {brand}-Konto wurde eine Authenticator-App hinzugefügt',
