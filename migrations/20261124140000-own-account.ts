@@ -23,7 +23,5 @@ export async function up(knex: Knex): Promise<void> {
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw(
-    'drop function people_to_delete(timestamptz, integer); drop function agreements_of(uuid)',
-  );
+  await knex.raw('drop function people_to_delete(timestamptz, integer); drop function agreements_of(uuid)');
 }

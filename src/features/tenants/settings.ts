@@ -192,7 +192,8 @@ export function faultsOfSettings(settings: StoredSettings, methods: readonly str
   if (sessions?.idleSeconds !== undefined && sessions.absoluteSeconds !== undefined && sessions.idleSeconds > sessions.absoluteSeconds)
     errors.push({ pointer: `${pointer}/sessions/idleSeconds`, message: 'must not be longer than absoluteSeconds' });
   for (const [index, method] of offered.entries())
-    if (!methods.includes(method.split(':')[0]!)) errors.push({ pointer: `${pointer}/methods/${index}`, message: 'is no way to sign in here' });
+    if (!methods.includes(method.split(':')[0]!))
+      errors.push({ pointer: `${pointer}/methods/${index}`, message: 'is no way to sign in here' });
   if (settings.methods?.length === 0) errors.push({ pointer: `${pointer}/methods`, message: 'would let nobody in' });
   return errors;
 }
