@@ -113,7 +113,7 @@ describe('signing in with another provider', () => {
     const browser = site.app.browser();
     const { page } = await site.signIn(browser, 'google');
     assert.equal(page?.status, 200);
-    assert.match(page?.text ?? '', /An account with your e-mail address exists already/);
+    assert.match(page?.text ?? '', /An account with your email address exists already/);
     assert.equal((await site.events('login.refused'))[0]?.reason, 'identity.link_required');
     assert.deepEqual(await linkedTo(id), []);
     const { sub } = await site.subjectOf(await typePassword(browser, page, owner.email));

@@ -68,7 +68,7 @@ describe('two servers, one the provider of the other', function () {
   it('links after the account at A was proven, and lets in by B alone from then on', async () => {
     const browser = site.app.browser();
     const { page } = await travel(browser, b.browser());
-    assert.match(page?.text ?? '', /An account with your e-mail address exists already/);
+    assert.match(page?.text ?? '', /An account with your email address exists already/);
     assert.equal((await site.subjectOf(await typePassword(browser, page, EMAIL, PASSWORD))).sub, idAtA);
     assert.equal(await linked(), 1);
     assert.equal((await site.subjectOf(await travel(site.app.browser(), b.browser()))).sub, idAtA);
