@@ -15,7 +15,12 @@ const STATUS = Type.Union(
 const ROLES = Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { maxItems: 50, uniqueItems: true });
 
 export const INVITATION_INPUT = Type.Object({
-  email: Type.String({ minLength: 3, maxLength: 254, description: 'Only who has proven this address can accept' }),
+  email: Type.String({
+    minLength: 3,
+    maxLength: 254,
+    description:
+      'Only who has proven this address can accept. The mail is in English for everybody: another language would tell who is known here',
+  }),
   roles: Type.Optional({
     ...ROLES,
     description:

@@ -105,7 +105,16 @@ export const TENANT_SETTINGS = Type.Object(
       }),
     ),
     mail: optional(
-      Type.Object({ fromName: optional(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f<>"@]+$' })) }),
+      Type.Object({
+        fromName: optional(
+          Type.String({
+            minLength: 1,
+            maxLength: 100,
+            pattern: '^[^\\u0000-\\u001f\\u007f<>"@]+$',
+            description: "Whom the tenant's mails are from; the address stays the installation's",
+          }),
+        ),
+      }),
     ),
     challenge: optional(
       Type.Object(
