@@ -150,6 +150,35 @@ describe('attacks on sign-in by the doors of apps', function () {
     await done(password(person));
   });
 
+  it('C6: no part of a code of the app, nor one that is longer or in other digits, stands for it', async () => {
+    const odd: ((code: string) => string)[] = [
+      (code) => code.slice(0, 1),
+      (code) => code.slice(1),
+      (code) => code.slice(0, 5),
+      (code) => `0${code}`,
+      (code) => `${code}0`,
+      (code) => `${code},${wrong(code)}`,
+      (code) => [...code].map((digit) => String.fromCodePoint(0xff10 + Number(digit))).join(''),
+      (code) => [...code].map((digit) => String.fromCodePoint(0x0660 + Number(digit))).join(''),
+      (code) => `0x${Number(code).toString(16)}`,
+      (code) => `${Number(code)}.0`,
+      () => '',
+      () => '1',
+      () => '00000',
+      () => '0000000',
+    ];
+    for (let at = 0; at < odd.length; at += 4) {
+      const person = await d.w.newPerson();
+      const secret = await d.w.addTotp(person);
+      for (const change of odd.slice(at, at + 4)) {
+        const mfaToken = isDue(await password(person), 'password');
+        const code = change(await generate({ secret }));
+        const answer = await post('login/2fa', { mfaToken, code, method: 'totp' });
+        assert.ok([401, 422].includes(answer.status), `${code}: ${answer.status} ${answer.text}`);
+      }
+    }
+  });
+
   it('C1: wrong codes count together, whatever sign-in they came in, and the right one is refused after them', async () => {
     const person = await d.w.newPerson();
     const secret = await d.w.addTotp(person);

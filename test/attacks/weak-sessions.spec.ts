@@ -1,5 +1,6 @@
 /** What a weak or a stolen sign-in may change of how somebody signs in, and what the doors of apps tell: groups C, D and H, by their numbers. */
 import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
 import { generate } from 'otplib';
 import type { Reply } from '#test/support/app.ts';
 import { submit } from '#test/support/person.ts';
@@ -14,10 +15,12 @@ const CREDENTIAL = {
   response: { clientDataJSON: 'x', attestationObject: 'x' },
 };
 
+const subjectOf = (answer: Reply): string => String(decodeJwt(String(answer.body['access_token'])).sub);
+
 describe('attacks by apps on who signs in how', function () {
   this.timeout(120_000);
   const d = appDoors();
-  const { post, password, tokenOf, isDue, withPhone, someone, credentialsOf } = d;
+  const { post, password, tokenOf, isDue, withPhone, someone, credentialsOf, google } = d;
 
   it('C11, B5: a sign-in of before there was a second factor changes nothing of how the person signs in', async () => {
     const person = await d.w.newPerson();
@@ -81,6 +84,24 @@ describe('attacks by apps on who signs in how', function () {
       'D7: what was open is shut when the reset answers',
     );
     isDue(await password({ ...person, login: email }, d.mine, NEXT), 'new password');
+  });
+
+  it('D18: after a reset the person sees and drops what an intruder left', async () => {
+    const person = await d.w.newPerson();
+    someone();
+    const stolen = bearer(await tokenOf(person));
+    const { app, fake } = d.w.site;
+    await done(app.api('POST', '/api/me/identities', { provider: 'google', id_token: await fake.idToken('google') }, stolen));
+    const { resetToken } = await done(post('password/reset', { email: person.login }), 202);
+    const code = await d.w.messageTo(person.login, /\b(\d{6})\b[^\n]*password/i);
+    const own = bearer(String((await done(post('password/reset/complete', { resetToken, code, password: NEXT })))['access_token']));
+    assert.equal((await app.api('GET', '/api/me', undefined, stolen)).status, 401, 'the intruder’s session is over');
+    const identities = itemsOf(await app.api('GET', '/api/me/identities', undefined, own));
+    assert.equal(identities.length, 1, 'what was linked is shown');
+    await done(app.api('DELETE', `/api/me/identities/${String(identities[0]?.['id'])}`, undefined, own));
+    const again = await google();
+    assert.notEqual(again.status === 200 ? subjectOf(again) : '', person.id, 'and leads in no more');
+    assert.equal(itemsOf(await app.api('GET', '/api/me/factors', undefined, own)).length, 0);
   });
 
   it('C14: an enrolment that somebody began is worth nothing to another, and nothing a second time', async () => {
