@@ -6,6 +6,8 @@ import type { Audit } from '../features/audit/record.ts';
 import { setImportedPassword, setPassword, setPasswordsOfNew } from '../features/credentials/commands.ts';
 import type { Passwords } from '../features/credentials/passwords.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
+import { demandOf } from '../features/factors/demand.ts';
+import { findFactors } from '../features/factors/store.ts';
 import { IMPORT_JOB, IMPORT_TEND_JOB, type ImportDeps } from '../features/imports/index.ts';
 import { importRoutes } from '../features/imports/routes.ts';
 import { importHandler, importTendHandler } from '../features/imports/work.ts';
@@ -19,6 +21,7 @@ import { wishesOf } from '../features/users/import-lines.ts';
 import { carryOut, type ImportDeps as PeopleImportDeps } from '../features/users/import-people.ts';
 import { meRoutes } from '../features/users/me.ts';
 import { userRoutes } from '../features/users/routes.ts';
+import { requireAssurance } from '../http/assurance.ts';
 import type { Route } from '../http/route.ts';
 import type { Jobs } from '../infra/jobs.ts';
 import type { Database } from '../infra/postgres.ts';
@@ -63,6 +66,10 @@ export function createPeople({ clock, db, reads, audit, passwords, sessions, rol
     setImportedPassword: (work, input) => setImportedPassword({ clock }, work, input),
     setPasswords: (work, many) => setPasswordsOfNew({ clock }, work, many),
     ...(tellOfTaken ? { tellOfTaken } : {}),
+    async ownAssurance(scope, userId) {
+      const demand = demandOf(await findFactors(db, userId));
+      return () => requireAssurance({ clock }, scope, demand);
+    },
     async endAccess({ sql }, userId) {
       await deleteJourneysOf(sql, userId);
       await endAccess(sessions, userId, sql);

@@ -5,7 +5,7 @@ import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { PersonalData } from '../audit/index.ts';
 import { type AttemptRow, deleteFactors, type FactorRow, listAttempts, listFactors } from './access-store.ts';
-import { checkRights, removeFromTenant, type UserDeps } from './commands.ts';
+import { assureSelf, checkRights, removeFromTenant, type UserDeps } from './commands.ts';
 import { isHome } from './home.ts';
 import { getUser } from './queries.ts';
 import { findUser, type Membership, membershipsOf, type UserRow } from './store.ts';
@@ -46,10 +46,12 @@ export const factorsOf = ({ db }: { db: Database }, id: string): Promise<FactorR
  * 403 where the person has more rights.
  */
 export async function removeFactors(deps: UserDeps, scope: Scope, id: string, factorId?: string): Promise<number> {
+  const assure = await assureSelf(deps, scope, id);
   return deps.transact(scope, async (work) => {
     const row = await findUser(work.sql, scope.tenantId, id, true);
     if (!row || !isHome(scope, row)) throw notFound('user');
     await checkRights(deps, work.sql, scope, id);
+    assure();
     const types = await deleteFactors(work.sql, id, factorId);
     if (types.length === 0 && factorId !== undefined) throw notFound('factor');
     if (types.length === 0) return 0;

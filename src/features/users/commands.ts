@@ -65,6 +65,8 @@ export interface UserDeps {
   endAccess(work: Work, userId: string): Promise<void>;
   /** Tells the person which kinds of factors were taken from them, when the transaction of `work` commits. */
   tellOfTaken?(work: Work, scope: Scope, userId: string, types: readonly string[]): Promise<void>;
+  /** For people who change how they sign in themselves: answers what throws 401 where this sign-in is too weak or too old for it (RFC 9470). */
+  ownAssurance?(scope: Scope, userId: string): Promise<() => void>;
   /** What roles mean. */
   roles: Pick<RoleBooks, 'of'>;
   /** Which domains a tenant has proven. */
@@ -95,6 +97,7 @@ export async function changeUser(deps: UserDeps, scope: Scope, id: string, chang
   const domains = await domainsOf(deps, scope);
   // Read before the transaction where it is not known yet: within, it would wait for a second connection.
   await deps.roles.of(scope.tenantId);
+  const assure = await assureSelf(deps, scope, id);
   try {
     return await deps.transact(scope, async (work) => {
       const row = await findUser(work.sql, scope.tenantId, id, true);
@@ -108,6 +111,7 @@ export async function changeUser(deps: UserDeps, scope: Scope, id: string, chang
       if (hash === undefined && fields.length === 0) return row;
       if (fields.includes('attributes')) await checkAttributes(deps, work.sql, scope.tenantId, setBy(change));
       if (home) await checkRights(deps, work.sql, scope, id);
+      if (hash !== undefined || fields.some((field) => WAYS_IN.has(field))) assure();
       const disabled = columns.status === 'disabled' && row.status === 'active';
       if (disabled) await checkNotLast(deps, work.sql, scope, id);
       const changed = await updateUser(work.sql, scope.tenantId, row, columns);
@@ -160,6 +164,7 @@ function checkAddress(domains: readonly string[], before: UserRow, columns: User
  */
 export async function removeUser(deps: UserDeps, scope: Scope, id: string, ifMatch?: string): Promise<void> {
   await deps.roles.of(scope.tenantId);
+  const assure = await assureSelf(deps, scope, id);
   await deps.transact(scope, async (work) => {
     const row = await findUser(work.sql, scope.tenantId, id, true);
     if (!row) throw notFound('user');
@@ -167,6 +172,7 @@ export async function removeUser(deps: UserDeps, scope: Scope, id: string, ifMat
     const target = { type: 'user', id };
     if (!isHome(scope, row)) return leave(deps, work, scope, id, scope.tenantId);
     await checkRights(deps, work.sql, scope, id);
+    assure();
     await checkNotLast(deps, work.sql, scope, id);
     await deps.endAccess(work, id);
     await deleteUser(work.sql, id);
@@ -225,6 +231,15 @@ async function leave(deps: UserDeps, work: Work, scope: Scope, id: string, tenan
 /** Domains that the scope's tenant has proven. */
 export const domainsOf = async ({ tenants }: Pick<UserDeps, 'tenants'>, { tenantId }: Scope): Promise<readonly string[]> =>
   (await tenants.find(tenantId))?.domains ?? [];
+
+/** Of a person: what mails, messages and sign-ins find them by. */
+const WAYS_IN: ReadonlySet<string> = new Set(['email', 'emailVerified', 'phone', 'phoneVerified']);
+
+/** Who has rights over people gets no way round what their own account asks of them. Nothing for whoever acts upon somebody else. */
+export async function assureSelf(deps: Pick<UserDeps, 'ownAssurance'>, scope: Scope, userId: string): Promise<() => void> {
+  const isSelf = scope.actor.type === 'user' && scope.actor.id === userId;
+  return (isSelf ? await deps.ownAssurance?.(scope, userId) : undefined) ?? (() => {});
+}
 
 /** Whoever may write people must not become an administrator, an owner or who runs the installation by resetting one's password. */
 export async function checkRights(deps: Pick<UserDeps, 'roles'>, sql: Sql, scope: Scope, userId: string): Promise<void> {
