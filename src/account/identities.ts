@@ -119,6 +119,9 @@ export async function finishLink(deps: IdentityDeps, visit: Visit): Promise<void
   if (!connection?.enabled) return seeOther(ctx, HOME);
   if (!asked || asked.session !== session.id || asked.connection !== id)
     return refused(deps, visit, connection, new UpstreamRefused('social.not_begun'));
+  // A second factor may have come in between.
+  const { acr } = demandOf(await findFactors(deps.db, person.id));
+  if (!confirm(deps, visit, { acr }, HOME)) return;
   try {
     const { subject, ...claims } = await deps.identities.upstreams.finish(connection, {
       ...asked,

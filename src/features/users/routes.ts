@@ -79,7 +79,8 @@ export function userRoutes(deps: UserDeps & UserQueryDeps & AccessDeps): Route[]
     }),
     route('PATCH /api/users/{id}', {
       summary: 'Merge a patch into a person',
-      description: 'RFC 7396. Who may change what: see PUT.',
+      description:
+        'RFC 7396. Who may change what: see PUT. Password, address and number of your own: with a fresh sign-in, and the second factor where you have one (401 otherwise, RFC 9470).',
       tag,
       access: 'users.write',
       params: ID_PARAMS,
