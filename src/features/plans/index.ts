@@ -1,1 +1,0 @@
-export type { PlanView, SubscriptionView } from './schema.ts';
