@@ -31,6 +31,9 @@ export interface Limits {
 const rules = {
   loginByAddress: { points: 30, durationSeconds: 60, blockSeconds: 60, store: 'shared' },
   loginByAddressDaily: { points: 500, durationSeconds: 86_400, blockSeconds: 0, store: 'shared' },
+  /** By tenant, wherever they come from. Going beyond holds nobody back: it is told, once for some time. */
+  loginFailuresByTenant: { points: 300, durationSeconds: 60, blockSeconds: 0, store: 'shared' },
+  loginFailureAlert: { points: 1, durationSeconds: 900, blockSeconds: 0, store: 'durable' },
   /** A soft lock: who comes from a known device is not held by it. */
   loginByAccount: { points: 10, durationSeconds: 900, blockSeconds: 900, store: 'durable' },
   /** Its owner is told once of each time that an account is held back, and of a few a day. */

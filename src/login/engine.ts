@@ -23,6 +23,27 @@ export function createEngine(given: EngineDeps): Engine {
     if (tooMany) await limited(() => limits.consume(RULES.loginByAddress, address, RULES.loginByAddress.points));
   }
 
+  /** More failures at a tenant than are usual, from however many addresses, at however many accounts: told once, and nobody is held for it. */
+  async function watch(scope: Scope): Promise<void> {
+    const { tenantId } = scope;
+    const { loginFailuresByTenant: usual, loginFailureAlert: once } = RULES;
+    if (!(await limited(() => limits.consume(usual, tenantId)))) return;
+    if (await limited(() => limits.consume(once, tenantId))) return;
+    const data = { failures: usual.points, seconds: usual.durationSeconds };
+    const event = {
+      type: 'alert.login_failures',
+      outcome: 'failure',
+      reason: 'limit.tenant',
+      target: { type: 'tenant', id: tenantId },
+      data,
+    } as const;
+    await audit.append(scope, event).catch(async (error: unknown) => {
+      // The next one tells instead.
+      await limits.reset(once, tenantId);
+      throw error;
+    });
+  }
+
   const required = (id: string): readonly string[] => byId.get(id)?.input.required ?? [];
   return {
     methods: offered,
@@ -35,8 +56,8 @@ export function createEngine(given: EngineDeps): Engine {
     sends: (methodId) => byId.get(methodId)?.channel,
     async attempt(scope, attempt) {
       const { outcome, event } = await judge(deps, scope, attempt);
-      if (event)
-        await Promise.all([audit.append(scope, event), 'refused' in outcome && outcome.status === 401 ? countFailure(scope) : undefined]);
+      const isWrong = 'refused' in outcome && outcome.status === 401;
+      if (event) await Promise.all([audit.append(scope, event), ...(isWrong ? [countFailure(scope), watch(scope)] : [])]);
       given.count?.('login_attempts', {
         method: byId.has(attempt.methodId) ? attempt.methodId : 'unknown',
         door: attempt.door,

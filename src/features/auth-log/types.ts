@@ -10,6 +10,7 @@ export const AUTH_EVENT_TYPES = [
   'login.succeeded',
   'login.refused',
   'account.locked',
+  'alert.login_failures',
   'device.new',
   'client.authentication_failed',
   'password.set',

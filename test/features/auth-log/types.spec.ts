@@ -80,6 +80,7 @@ describe('the types of authentication events', () => {
         'email.refused',
         'code.refused',
         'account.locked',
+        'alert.login_failures',
         'device.new',
         'identity.linked',
         'identity.unlinked',

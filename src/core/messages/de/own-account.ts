@@ -68,6 +68,7 @@ export const ownAccount = {
   'activity.registration.started': 'Konto beantragt',
   'activity.registration.refused': 'Versuch, ein Konto zu erstellen',
   'activity.account.locked': 'Anmeldung nach zu vielen Versuchen angehalten',
+  'activity.alert.login_failures': 'Viele fehlgeschlagene Anmeldungen bei einer Organisation',
   'activity.device.new': 'Erste Anmeldung mit diesem Browser',
   'activity.client.authentication_failed': 'Anwendung nicht erkannt',
   'activity.identity.refused': 'Konto anderswo nicht angenommen',

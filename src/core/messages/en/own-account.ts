@@ -68,6 +68,7 @@ export const ownAccount = {
   'activity.registration.started': 'Account asked for',
   'activity.registration.refused': 'Attempt to create an account',
   'activity.account.locked': 'Sign-in held after too many attempts',
+  'activity.alert.login_failures': 'Many failed sign-ins at one organization',
   'activity.device.new': 'First sign-in with this browser',
   'activity.client.authentication_failed': 'Application not recognised',
   'activity.identity.refused': 'Account elsewhere not accepted',

@@ -68,6 +68,7 @@ export const ownAccount = {
   'activity.registration.started': 'Compte demandé',
   'activity.registration.refused': 'Tentative de création de compte',
   'activity.account.locked': 'Connexion suspendue après trop de tentatives',
+  'activity.alert.login_failures': 'Nombreuses connexions échouées dans une organisation',
   'activity.device.new': 'Première connexion avec ce navigateur',
   'activity.client.authentication_failed': 'Application non reconnue',
   'activity.identity.refused': 'Compte externe non accepté',
