@@ -1,14 +1,15 @@
 /** How sure sign-in has to be of a person, and how sure it can be: for the engine, and for the protocol that asks again. */
 import type { Clock } from '../core/clock.ts';
-import type { Scope } from '../core/scope.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
 import type { Database } from '../infra/postgres.ts';
+import type { Required } from '../login/attempt.ts';
 import { type LoginMethod, secondFactorsOf } from '../login/method.ts';
 import { findAccount } from '../login/store.ts';
 import type { Accounts } from '../oidc/accounts.ts';
+import { actingTenantUnasked } from '../oidc/acting-tenant.ts';
 import { ACR, type Assurance } from '../oidc/assurance.ts';
 
 const [ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT] = ACR;
@@ -20,12 +21,13 @@ export interface AssuranceParts {
   roles: Pick<RoleBooks, 'of'>;
   accounts: Pick<Accounts, 'findAccount'>;
   methods: readonly LoginMethod[];
+  rootTenantId: string;
   findClient(clientId: string): Promise<Pick<CachedClient, 'metadata'> | undefined>;
 }
 
 export interface LoginAssurance extends Assurance {
-  /** As `required`, of the client and in the tenant that are acted for. */
-  requiredAt(userId: string, scope: Scope): Promise<string>;
+  /** As `required`, of the client and in the tenant that are acted for; with `acting` in the tenant that a sign-in without pages will act in, too. */
+  requiredAt: Required;
 }
 
 /** Whether the person has one of these roles in the tenant, themselves or by way of another. */
@@ -53,9 +55,14 @@ export function createAssurance(parts: AssuranceParts): LoginAssurance {
 
   return {
     required,
-    async requiredAt(userId, { tenantId, clientId }) {
+    async requiredAt(userId, { tenantId, clientId }, acting) {
       const client = clientId === undefined ? undefined : await parts.findClient(clientId);
-      return required(userId, client, tenantId);
+      const least = await required(userId, client, tenantId);
+      // Clients of other tenants act in their own alone.
+      if (!acting || least !== ONE_FACTOR || tenantId !== parts.rootTenantId) return least;
+      const person = await parts.accounts.findAccount(userId);
+      const choice = person && actingTenantUnasked({ client: { tenantId, isRoot: true }, requested: acting.tenant, person });
+      return choice && 'tenantId' in choice && choice.tenantId !== tenantId ? required(userId, client, choice.tenantId) : least;
     },
     async reachable(userId) {
       const found = await findAccount(parts.db, userId, { now: parts.clock.now() });

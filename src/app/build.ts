@@ -132,7 +132,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     closers.push(outside.close);
     const methods = [...built, outside.method, federation.method, ...more];
     const findClient = (clientId: string) => protocol.clients.find(clientId);
-    const assurance = createAssurance({ db, clock, tenants, roles, accounts, methods, findClient });
+    const assurance = createAssurance({ db, clock, tenants, roles, accounts, methods, rootTenantId, findClient });
     const terms = createTerms({ db, clock, feed });
     const factors = createFactors({ db, clock, box, audit, tenants, queueMail, mails: mailer !== undefined });
     const engine = createEngine({
@@ -207,7 +207,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
-    const direct = createDirectDoor({ ...flow, engine }, federation.direct);
+    const direct = createDirectDoor({ ...flow, engine, required: assurance.requiredAt }, federation.direct);
     const ownAccount = createOwnAccount({ config, flow, reads, audit, sessions, users, notices: terms, mails: mailer !== undefined });
     routes.push(...ownAccount.routes);
     const interactions = createBrandedInteractions(protocol.branding, { providerOf: protocol.providerNow, db, audit: audit.audit, clock });

@@ -24,8 +24,11 @@ export interface EngineDeps {
   /** How long a journey of the API may take; the browser's ends with its interaction. */
   journeySeconds?: number;
   count?: (name: string, labels: Record<string, string>) => void;
-  /** The least assurance that policy asks of the person at the scope's client and tenant. One factor where nothing is said. */
-  required?(userId: string, scope: Scope): Promise<string>;
+  /**
+   * The least assurance that policy asks of the person at the scope's client and tenant, and with `acting` in the tenant that a sign-in without
+   * pages will act in. One factor where nothing is said.
+   */
+  required?: Required | undefined;
   /** What else has to happen before this person's sign-in ends. */
   demands?(account: Account, scope: Scope): Promise<readonly Demand[]>;
   /** An attempt was held back since there were too many wrong ones; `key` is what they were counted by, also where nobody has that name. */
@@ -41,6 +44,9 @@ export interface EngineDeps {
   /** The second factors that can be set up while signing in. */
   enrollable?: readonly string[];
 }
+
+/** `tenant`: id or slug, as the request names it. */
+export type Required = (userId: string, scope: Scope, acting?: { tenant: string | undefined }) => Promise<string>;
 
 export type Resolution =
   | {
@@ -80,6 +86,8 @@ export interface Attempt extends Visit {
   distrustDevice?: boolean | undefined;
   /** Only this person may be who signs in. */
   userId?: string | undefined;
+  /** The tenant that a sign-in without pages is to act in, as it is named. */
+  tenant?: string | undefined;
 }
 
 export interface BeginRequest extends Visit {
@@ -145,6 +153,10 @@ export interface Resumed {
   authTime: number;
   expiresAt: Date;
 }
+
+/** On the pages the protocol asks again once the tenant is chosen; elsewhere nobody could be asked later. */
+export const actingOf = ({ door, tenant }: Pick<Attempt, 'door' | 'tenant'>): { tenant: string | undefined } | undefined =>
+  door === 'direct' ? { tenant } : undefined;
 
 export const aboutOf = (account: Pick<Account, 'id'> | undefined): Partial<AuditEvent> =>
   account ? { target: { type: 'user', id: account.id }, personId: account.id } : {};

@@ -14,12 +14,14 @@ import {
   positionOf,
   recipientFor,
   refusalOf,
+  tenantOf,
   text,
 } from './direct.ts';
 import type { Progress } from './flow.ts';
 import { standingOf } from './journey-store.ts';
 import { EXTERNAL_2FA } from './methods/external-2fa.ts';
 import { nextStep } from './next-step.ts';
+import { JOURNEY_SECONDS } from './proof.ts';
 import { STEP_INVALID } from './refusal.ts';
 import { finishRegistration, startRegistration } from './registration.ts';
 import { finishReset, startReset } from './reset.ts';
@@ -39,13 +41,13 @@ export async function sendDirectCode(deps: DirectDeps, input: Fields, client: Di
   const methodId = isExternal ? EXTERNAL_2FA : METHODS[channel];
   const shared = { door: 'direct', methodId, locale: DEFAULT_LOCALE, url: `${scope.request.issuer}/account` } as const;
   if (input['mfaToken'] !== undefined) {
-    const journeyId = journeyOf(client, text(input['mfaToken']));
+    const journeyId = journeyOf(scope, client, text(input['mfaToken']));
     return accepted(await deps.engine.begin(scope, { ...shared, journeyId, input: {} }));
   }
   const login = await recipientFor(deps, scope, channel, text(input['to']));
   if (login === undefined) return invalid({ to: channel === 'email' ? 'is no address' : 'is no telephone number' });
-  const codeJourneyId = codeJourneyOf(client, methodId, login);
-  const journeyId = journeyOf(client, newSecret());
+  const codeJourneyId = codeJourneyOf(scope, client, methodId, login);
+  const journeyId = journeyOf(scope, client, newSecret());
   return accepted(await deps.engine.begin(scope, { ...shared, journeyId, codeJourneyId, input: { login } }));
 }
 
@@ -60,7 +62,7 @@ export async function passkeyOptions(deps: DirectDeps, input: Fields, client: Di
   const begun = await deps.engine.begin(scope, {
     door: 'direct',
     methodId: 'passkey',
-    journeyId: journeyOf(client, token),
+    journeyId: journeyOf(scope, client, token),
     input: {},
     locale: DEFAULT_LOCALE,
     url: scope.request.issuer,
@@ -87,12 +89,12 @@ export async function register(deps: DirectDeps, input: Fields, client: DirectCl
 /** The code of a registration: makes the account, and signs in. */
 export async function finishDirectRegistration(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
   const token = text(input['registrationToken']);
-  const at = await positionOf(deps, client, scope, token);
+  const at = await positionOf(deps, client, scope, token, { seconds: JOURNEY_SECONDS, tenant: tenantOf(input) });
   if (at.journey.pending !== 'register') return WRONG_CODE;
   const progress = await finishRegistration(deps, at, text(input['code']));
   if (!('journey' in progress)) return refusedBy(progress);
   const standing = await standingOf(deps.db, progress.journey.id);
-  return standing ? answerOf(nextStep(progress.journey, at.policy), token, standing.epoch) : refusalOf(STEP_INVALID);
+  return standing ? answerOf(nextStep(progress.journey, at.policy), token, standing.epoch, scope.request.issuer) : refusalOf(STEP_INVALID);
 }
 
 /** Has a code sent that sets a new password, if the address has an account. */
@@ -105,12 +107,12 @@ export async function resetDirect(deps: DirectDeps, input: Fields, client: Direc
 /** The code and the new password: sets it, ends every session, and signs in, a second factor included. */
 export async function finishDirectReset(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
   const token = text(input['resetToken']);
-  const at = await positionOf(deps, client, scope, token);
+  const at = await positionOf(deps, client, scope, token, { seconds: JOURNEY_SECONDS, tenant: tenantOf(input) });
   if (at.journey.pending !== 'reset') return WRONG_CODE;
   const progress = await finishReset(deps, at, { code: text(input['code']), password: text(input['password']) });
   if (!('journey' in progress)) return refusedBy(progress);
   const standing = await standingOf(deps.db, progress.journey.id);
-  return standing ? answerOf(nextStep(progress.journey, at.policy), token, standing.epoch) : refusalOf(STEP_INVALID);
+  return standing ? answerOf(nextStep(progress.journey, at.policy), token, standing.epoch, scope.request.issuer) : refusalOf(STEP_INVALID);
 }
 
 const WRONG_CODE: DirectRefusal = { refused: 'auth.invalid_credentials', status: 401 };

@@ -4,7 +4,7 @@ import { newSecret, sha256 } from '../core/ids.ts';
 import { DEFAULT_LOCALE } from '../core/messages/catalogue.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Authenticated, Refusal as DirectRefusal } from '../oidc/direct-login.ts';
-import type { Attempt, Engine } from './attempt.ts';
+import type { Attempt, Engine, Required } from './attempt.ts';
 import type { FlowDeps, Position } from './flow.ts';
 import { emailKey, parseEmail } from './identifiers.ts';
 import type { Journey } from './journey.ts';
@@ -24,16 +24,22 @@ export type DirectAnswer = Authenticated | DirectRefusal;
 
 export interface DirectDeps extends FlowDeps {
   engine: Engine;
+  /** As the engine asks; one factor where nothing is said. */
+  required?: Required | undefined;
 }
 
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** Where a token that a client holds leads to: nothing of one client is of use to another. */
-export const journeyOf = ({ clientId }: DirectClient, token: string): string => sha256(`direct\n${clientId}\n${token}`);
+/** The tenant that the tokens are to be for, where the request names one. */
+export const tenantOf = ({ tenant }: Fields): string | undefined => (typeof tenant === 'string' ? tenant : undefined);
 
-/** What a code is bound to that was asked for before there was a journey: the client, the method and the recipient. */
-export const codeJourneyOf = ({ clientId }: DirectClient, methodId: string, recipient: string): string =>
-  sha256(`code\n${clientId}\n${methodId}\n${recipient}`);
+/** Where a token that a client holds leads to: nothing of one client is of use to another, nor what began at one issuer at another. */
+export const journeyOf = ({ request: { issuer } }: Scope, { clientId }: DirectClient, token: string): string =>
+  sha256(`direct\n${issuer}\n${clientId}\n${token}`);
+
+/** What a code is bound to that was asked for before there was a journey: the issuer, the client, the method and the recipient. */
+export const codeJourneyOf = ({ request: { issuer } }: Scope, { clientId }: DirectClient, methodId: string, recipient: string): string =>
+  sha256(`code\n${issuer}\n${clientId}\n${methodId}\n${recipient}`);
 
 /** A name and a password, or whatever else a first method asks for in its own fields. */
 export async function authenticateDirect(engine: Engine, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
@@ -41,7 +47,7 @@ export async function authenticateDirect(engine: Engine, input: Fields, client: 
   const fields = username === undefined ? others : { login: username, ...others };
   const first = engine.methods.filter((method) => method.first).map(({ id }) => id);
   const methodId = engine.methodFor(first, fields) ?? first[0] ?? '';
-  return unlessEnded(await attemptDirect(engine, client, scope, { methodId, input: fields }));
+  return unlessEnded(await attemptDirect(engine, client, scope, { methodId, input: fields, tenant: tenantOf(input) }));
 }
 
 /** One attempt; where a second factor is due, the answer's `mfaToken` leads on. */
@@ -54,10 +60,10 @@ export async function attemptDirect(
 ): Promise<DirectAnswer> {
   const outcome = await engine.attempt(
     { ...scope, clientId: scope.clientId ?? client.clientId },
-    { door: 'direct', journeyId: journeyOf(client, token), ...wanted },
+    { door: 'direct', journeyId: journeyOf(scope, client, token), ...wanted },
   );
   if ('refused' in outcome) return refusalOf(outcome);
-  return answerOf(outcome.step, token, outcome.epoch);
+  return answerOf(outcome.step, token, outcome.epoch, scope.request.issuer);
 }
 
 export function refusalOf({ refused, status, retryAfterSeconds, methods }: Refusal): DirectRefusal {
@@ -65,11 +71,31 @@ export function refusalOf({ refused, status, retryAfterSeconds, methods }: Refus
   return { refused, status, ...(Object.keys(extra).length > 0 ? { extra } : {}) };
 }
 
+/** What the app has to do, in words for who writes it. */
+const ADVICE = {
+  'auth.password_change_required': 'The password has to be changed first',
+  'auth.email_unverified': 'The address has to be proven first',
+  'auth.terms_required': 'What is new in the terms has to be agreed to first',
+  'auth.enrolment_required': 'A second factor is required, and the person has to set one up first',
+  'auth.stronger_authentication_required': 'The person has no way to sign in that is strong enough',
+} as const;
+
+/** Right credentials that only a page leads on from: neither tokens nor a token that goes on, until the person was there. */
+const onPage = (refused: keyof typeof ADVICE, issuer: string, more: object = {}): DirectRefusal => ({
+  refused,
+  status: 403,
+  extra: {
+    ...more,
+    detail: `${ADVICE[refused]}: on a page, at the authorization endpoint or at accountUrl`,
+    accountUrl: `${issuer}/account`,
+  },
+});
+
 /**
  * What only a page can do (changing a password, agreeing to terms) is a refusal that says so, after the credentials were right. `epoch`: of what was
  * judged; access that ended since then leaves nothing of it.
  */
-export function answerOf(step: Step, token: string, epoch: number | undefined): DirectAnswer {
+export function answerOf(step: Step, token: string, epoch: number | undefined, issuer: string): DirectAnswer {
   switch (step.name) {
     case 'done': {
       const { accountId, acr, amr, authTime } = step;
@@ -78,28 +104,29 @@ export function answerOf(step: Step, token: string, epoch: number | undefined): 
     case 'prove':
       return { refused: 'auth.mfa_required', status: 401, extra: { mfaToken: token, methods: step.methods } };
     case 'change_password':
-      return { refused: 'auth.password_change_required', status: 403 };
+      return onPage('auth.password_change_required', issuer);
     case 'verify_email':
     case 'enter_code':
-      return { refused: 'auth.email_unverified', status: 403 };
+      return onPage('auth.email_unverified', issuer);
     case 'terms':
-      return { refused: 'auth.terms_required', status: 403 };
+      return onPage('auth.terms_required', issuer);
     case 'enrol':
-      return { refused: 'auth.enrolment_required', status: 403, extra: { methods: step.methods } };
+      return onPage('auth.enrolment_required', issuer, { methods: step.methods });
     default:
-      return { refused: 'auth.stronger_authentication_required', status: 403 };
+      return onPage('auth.stronger_authentication_required', issuer);
   }
 }
 
-/** Where the journey behind a token stands. */
+/** Where the journey behind a token stands. `seconds`: how long it may go on from here. */
 export async function positionOf(
   deps: DirectDeps,
   client: DirectClient,
   scope: Scope,
   token: string,
+  { seconds = 2 * JOURNEY_SECONDS, tenant }: { seconds?: number; tenant?: string | undefined } = {},
 ): Promise<Position & { step: Step; journey: Journey }> {
   const now = deps.clock.now();
-  const { journey, settings } = await findJourney(deps.db, journeyOf(client, token), scope.tenantId, now);
+  const { journey, settings } = await findJourney(deps.db, journeyOf(scope, client, token), scope.tenantId, now);
   const policy = policyOf(deps.engine.methods, settings, undefined, deps.engine.enrollable);
   return {
     scope,
@@ -107,7 +134,8 @@ export async function positionOf(
     settings,
     policy,
     step: nextStep(journey, policy),
-    row: { kind: 'direct', clientId: client.clientId, expiresAt: addSeconds(now, 2 * JOURNEY_SECONDS) },
+    row: { kind: 'direct', clientId: client.clientId, expiresAt: addSeconds(now, seconds) },
+    required: (userId) => deps.required?.(userId, scope, { tenant }),
     locale: DEFAULT_LOCALE,
     url: `${scope.request.issuer}/account`,
   };
@@ -134,9 +162,17 @@ export async function authenticateByCode(
   const typed = text(input[channel === 'email' ? 'email' : 'mobile']);
   const login = (await recipientFor(deps, scope, channel, typed)) ?? typed;
   const methodId = channel === 'email' ? 'email-otp' : 'sms-otp';
-  const codeJourneyId = codeJourneyOf(client, methodId, login);
+  const codeJourneyId = codeJourneyOf(scope, client, methodId, login);
   const fields = { login, code: text(input['otp']) };
-  return unlessEnded(await attemptDirect(deps.engine, client, scope, { methodId, input: fields, codeJourneyId, locale: DEFAULT_LOCALE }));
+  return unlessEnded(
+    await await attemptDirect(deps.engine, client, scope, {
+      methodId,
+      input: fields,
+      codeJourneyId,
+      locale: DEFAULT_LOCALE,
+      tenant: tenantOf(input),
+    }),
+  );
 }
 
 /** The second factor: `code` of the method that is named, else of the one that such a code is of. */
@@ -160,7 +196,9 @@ export async function authenticateSecond(deps: DirectDeps, input: Fields, client
 export async function authenticateByPasskey(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
   const token = text(input['passkeyToken'] ?? input['mfaToken']);
   const passkey = input['credential'];
-  return sameForAll(await attemptDirect(deps.engine, client, scope, { methodId: 'passkey', input: { passkey } }, token));
+  return sameForAll(
+    await attemptDirect(deps.engine, client, scope, { methodId: 'passkey', input: { passkey }, tenant: tenantOf(input) }, token),
+  );
 }
 
 /** A token that is used, expired, or another client's is refused like a wrong code. */

@@ -14,7 +14,7 @@ import type { Codes } from './codes.ts';
 import type { Journey } from './journey.ts';
 import type { JourneyRow } from './journey-store.ts';
 import type { LoginMethod } from './method.ts';
-import type { LoginPolicy } from './next-step.ts';
+import { type LoginPolicy, ONE_FACTOR, rank } from './next-step.ts';
 import { tenantWords } from './people-store.ts';
 import type { TenantLoginSettings } from './policy.ts';
 import type { Refusal } from './refusal.ts';
@@ -56,6 +56,8 @@ export interface Position {
   invited?: Invited | undefined;
   policy: LoginPolicy;
   row: JourneyRow;
+  /** The least assurance that policy asks of the person, where nobody asks again later: the pages' protocol does. */
+  required?(userId: string): Promise<string> | undefined;
   locale: string;
   /** The page of the journey, for mails; without a secret. */
   url: string;
@@ -81,6 +83,12 @@ export async function checkForm(audit: AuditLog, scope: Scope, path: string, che
       });
     throw error;
   }
+}
+
+/** What of that has to be remembered. */
+export async function requiredAt({ required }: Pick<Position, 'required'>, userId: string): Promise<Pick<Journey, 'required'>> {
+  const least = await required?.(userId);
+  return least === undefined || rank(least) <= rank(ONE_FACTOR) ? {} : { required: least };
 }
 
 /** Words that would make a password of this person guessable. */

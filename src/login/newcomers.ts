@@ -3,7 +3,7 @@ import { newId, newSecret, sha256 } from '../core/ids.ts';
 import type { Scope } from '../core/scope.ts';
 import { personalTenantJob } from '../features/tenants/personal.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
-import { type Advanced, type Attempt, type EngineDeps, succeededEvent } from './attempt.ts';
+import { type Advanced, type Attempt, actingOf, type EngineDeps, succeededEvent } from './attempt.ts';
 import { consumeFoundCode } from './codes-store.ts';
 import { emailKey } from './identifiers.ts';
 import type { Journey, Proof } from './journey.ts';
@@ -55,7 +55,7 @@ export async function welcome(
     phoneVerified: newcomer.phone !== undefined,
     credentials: [],
   };
-  const [required, demands = []] = await Promise.all([deps.required?.(id, scope), deps.demands?.(account, scope)]);
+  const [required, demands = []] = await Promise.all([deps.required?.(id, scope, actingOf(attempt)), deps.demands?.(account, scope)]);
   const { begun: _begun, chosen: _chosen, ...rest } = from;
   const next: Journey = {
     ...rest,

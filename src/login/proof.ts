@@ -2,7 +2,7 @@
 import { addSeconds, epochSeconds } from '../core/clock.ts';
 import { newSecret, sha256 } from '../core/ids.ts';
 import type { Scope } from '../core/scope.ts';
-import { type EngineDeps, type Outcome, succeededEvent, type Visit } from './attempt.ts';
+import { actingOf, type EngineDeps, type Outcome, succeededEvent, type Visit } from './attempt.ts';
 import { recipientOf } from './begun.ts';
 import type { Journey, Proof } from './journey.ts';
 import type { JourneyRow } from './journey-store.ts';
@@ -62,7 +62,7 @@ async function advanced(taken: Taken, verdict: Verdict, found: Found, proven: Co
   const { account, amr, double } = found;
   const isProven = proven?.channel === 'email' && account.email !== undefined && recipientOf(proven) === account.email.toLowerCase();
   const [required, more] = isFirst
-    ? await Promise.all([deps.required?.(account.id, scope), deps.demands?.(account, scope)])
+    ? await Promise.all([deps.required?.(account.id, scope, actingOf(attempt)), deps.demands?.(account, scope)])
     : [from.required, undefined];
   const demands = new Set([...from.demands, ...(verdict.ok && 'userId' in verdict ? (verdict.demands ?? []) : []), ...(more ?? [])]);
   if (account.email && !account.emailVerified && !isProven) demands.add('verify_email');

@@ -5,7 +5,7 @@ import { setPassword } from '../features/credentials/commands.ts';
 import { wordsOf } from '../features/credentials/policy.ts';
 import { personalTenantJob } from '../features/tenants/personal.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
-import { aboutPerson, type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
+import { aboutPerson, type FlowDeps, type Position, type Progress, requiredAt, stepInvalid } from './flow.ts';
 import { emailKey, parseEmail } from './identifiers.ts';
 import { freshState, type Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
@@ -102,6 +102,7 @@ export async function finishRegistration(deps: FlowDeps, at: Position, code: str
     accountId: userId,
     demands: asked.length > 0 ? ['accept_terms'] : [],
     proofs: [{ ...proof, amr: ['pwd'] }],
+    ...(await requiredAt(at, userId)),
   };
   const done = await deps.transact(at.scope, async (work) => {
     if (!(await deps.codes.consume(work.sql, binding, code))) return false;

@@ -2,7 +2,7 @@ import { epochSeconds } from '../core/clock.ts';
 import { pickLocale } from '../core/messages/catalogue.ts';
 import { setPassword } from '../features/credentials/commands.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
-import { aboutPerson, type FlowDeps, type Position, type Progress, stepInvalid } from './flow.ts';
+import { aboutPerson, type FlowDeps, type Position, type Progress, requiredAt, stepInvalid } from './flow.ts';
 import { emailKey, parseEmail } from './identifiers.ts';
 import { freshState, type Journey } from './journey.ts';
 import { deleteJourneysOf, saveJourney } from './journey-store.ts';
@@ -62,6 +62,9 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
   if (own) return { errors: { new_password: own } };
   const hash = await deps.passwords.hash(input.password);
   const now = deps.clock.now();
+  const [required, open = []] = person
+    ? await Promise.all([requiredAt(at, person.id), deps.terms?.open(person.id, at.scope.tenantId)])
+    : [{}];
   const next = await deps.transact(at.scope, async (work): Promise<Journey | undefined> => {
     // The person before the code, as whoever ends access does.
     const account = person && (await lockAccount(work.sql, person.id));
@@ -78,7 +81,8 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
       version,
       accountId: account.id,
       proofs: [{ methodId: 'password', factor: 'knowledge', amr: ['pwd'], at: epochSeconds(now) }],
-      demands: [],
+      demands: open.length > 0 ? ['accept_terms'] : [],
+      ...required,
       ...(await secondFactorsOf(deps.methods, account, at.settings.methods)),
     };
     if (!(await saveJourney(work.sql, journey, at.row))) throw stepInvalid();

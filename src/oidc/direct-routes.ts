@@ -42,7 +42,7 @@ const OTP = Type.String({ maxLength: 64, description: 'The six digits that `POST
 const CREDENTIAL = Type.Object({}, { additionalProperties: true, description: 'AuthenticationResponseJSON of WebAuthn' });
 const MFA = Type.String({
   maxLength: 64,
-  description: 'From the 401 with `auth.mfa_required`; works once, for five minutes, for this client',
+  description: 'From the 401 with `auth.mfa_required`; works once, for five minutes, for this client at this issuer',
 });
 const optional = Type.Optional;
 
@@ -56,7 +56,10 @@ interface Door {
   description: string;
 }
 
-const MFA_DUE = 'Where a second factor is due: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`.';
+const MFA_DUE =
+  'Where a second factor is due, of the person’s own or since the tenant of the tokens asks for one: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`. ' +
+  'Right credentials that only a page leads on from are 403 with `accountUrl`: `auth.enrolment_required` (a second factor has to be set up; `methods` that can be), ' +
+  '`auth.stronger_authentication_required` (the person has none that is strong enough), `auth.password_change_required`, `auth.terms_required`, `auth.email_unverified`.';
 const login = (path: string, body: TObject, summary: string, description: string): Door => ({
   path: `/api/auth/${path}`,
   grantType: DIRECT_LOGIN,
@@ -262,9 +265,10 @@ function problemOf(ctx: KoaContextWithOIDC, door: Door): AppError {
   if (refusal) {
     const seconds = refusal.extra?.['retryAfterSeconds'];
     const headers = typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
-    const { errors, ...extra } = refusal.extra ?? {};
+    const { errors, detail, ...extra } = refusal.extra ?? {};
     return new AppError(refusal.refused, refusal.status, 'The sign-in was refused', {
       extra,
+      ...(typeof detail === 'string' ? { detail } : {}),
       ...(Array.isArray(errors) ? { errors: errors as FieldError[] } : {}),
       headers: { ...headers, ...challengeOf(ctx, refusal.status) },
     });

@@ -1,6 +1,6 @@
 /** Sign-in by what an app got from another provider by itself. */
 import type { Scope } from '../../core/scope.ts';
-import { attemptDirect, type DirectAnswer, type DirectClient, type DirectDeps, type Fields } from '../direct.ts';
+import { attemptDirect, type DirectAnswer, type DirectClient, type DirectDeps, type Fields, tenantOf } from '../direct.ts';
 import { SOCIAL, type SocialInput } from '../methods/social.ts';
 import type { TenantLoginSettings } from '../policy.ts';
 import type { SocialDoor } from './door.ts';
@@ -32,7 +32,7 @@ export const authenticateSocial =
         }).filter(([, value]) => typeof value === 'string'),
       ),
     };
-    const answer = await attemptDirect(deps.engine, client, scope, { methodId: SOCIAL, input: { social } });
+    const answer = await attemptDirect(deps.engine, client, scope, { methodId: SOCIAL, input: { social }, tenant: tenantOf(input) });
     // What is to be done about it can only be done on a page.
     return 'refused' in answer && answer.refused === 'auth.link_required' ? { refused: answer.refused, status: 403 } : answer;
   };
