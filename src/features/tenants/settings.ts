@@ -46,7 +46,8 @@ export const TENANT_SETTINGS = Type.Object(
             Type.Integer({
               minimum: 0,
               maximum: 4,
-              description: 'How many guesses it has to withstand: 1 a thousand, 2 a million, 3 a hundred million, 4 ten thousand million',
+              description:
+                'How many guesses it has to withstand, as zxcvbn estimates them from its first 64 characters: 0 any, 1 a thousand, 2 a million (by an online attack), 3 a hundred million (online, without limits), 4 ten thousand million (offline, on a slow hash)',
             }),
           ),
           breached: optional(Type.Boolean({ description: 'Whether those of published breaches are refused; true where nothing is said' })),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPasswords } from '#src/features/credentials/passwords.ts';
-import { wordsOf } from '#src/features/credentials/policy.ts';
+import { judgePassword, wordsOf } from '#src/features/credentials/policy.ts';
+import { strengthOf } from '#src/features/credentials/strength.ts';
 import { createPasswordHasher } from '#src/infra/password-hash.ts';
 
 const passwords = createPasswords({ hasher: createPasswordHasher(), rules: { minLength: 8, contextWords: ['gatehouse'] } });
@@ -44,6 +45,60 @@ describe('passwords', () => {
       assert.equal(await judge(password), 'password.contains_identity', password);
     }
     assert.equal(await judge('maria likes red bicycles'), undefined);
+  });
+
+  it('estimates strength from nought to four: lists, runs, keys, years, repetitions, and signs that look alike', async () => {
+    const expected: [string, number][] = [
+      ['summer', 0],
+      ['trustno1', 0],
+      ['a'.repeat(200), 0],
+      ['P@ssw0rd!!', 1],
+      ['qwertzuiop12', 1],
+      ['azertyuiop12', 1],
+      ['abcabcabcabcabcabc', 0],
+      ['summer2025!!', 3],
+      ['correct horse battery staple', 4],
+      ['v8#Lq2!mTz9xW', 4],
+    ];
+    for (const [password, strength] of expected) assert.equal(await strengthOf(password, []), strength, password.slice(0, 40));
+    assert.equal(await strengthOf('fjordblickhaus', []), 4);
+    assert.equal(await strengthOf('fjordblickhaus', ['Fjordblickhaus']), 0, 'a word of the context');
+    for (const word of ['constructor', '__proto__', 'hasownproperty', '\ud800'])
+      assert.ok((await strengthOf(word, [word, 'constructor', '__proto__'])) < 4, word);
+    assert.deepEqual(await judgePassword({ minLength: 8, contextWords: [], minStrength: 4 }, 'summer2025!!', []), {
+      key: 'password.too_weak',
+    });
+    assert.equal(await judgePassword({ minLength: 8, contextWords: [], minStrength: 3 }, 'summer2025!!', []), undefined);
+  });
+
+  it('makes no password weaker that is made longer than what is looked at', async () => {
+    for (const start of ['v8#Lq2!m'.repeat(8), 'a'.repeat(64), 'correct horse battery staple '.repeat(3).slice(0, 64)])
+      for (const more of ['a', 'password', '2025', 'v8#Lq2!m'.repeat(100)])
+        assert.ok((await strengthOf(start + more, [])) >= (await strengthOf(start, [])), `${start} ${more.slice(0, 10)}`);
+  });
+
+  it('holds nobody else up while it judges the longest of hostile patterns', async () => {
+    const words = Array.from({ length: 60 }, (_, index) => `${'contextword'.repeat(5)}${index}`);
+    await strengthOf('the lists are read', []);
+    const pieces = [
+      'a',
+      'ab',
+      'aaaaaaaab',
+      '11111111',
+      '19921993',
+      '1/1/91',
+      '2-2-2002.',
+      '4@8({<361!|1l0$5+7%2',
+      'p4$$w0rd',
+      'zxcvfr43wsxdr5tgb',
+    ];
+    for (const piece of [...pieces, '|/\\_<>()[]{}', 'passwordlovemonkey', '0918273645', '\u0301', '🐢', 'contextword']) {
+      const password = piece.repeat(1024).slice(0, 1024);
+      const begin = performance.now();
+      await judgePassword({ minLength: 8, contextWords: words, minStrength: 4, breached: false }, password, []);
+      // 50 ms is what it may take, five times that on a machine that is busy; all 1024 would take seconds.
+      assert.ok(performance.now() - begin < 250, `${piece}: ${performance.now() - begin} ms`);
+    }
   });
 
   it('refuses a NUL', async () => {
