@@ -4,7 +4,7 @@ import { isId } from '../core/ids.ts';
 import { isMessageKey, LANGUAGE_NAMES, LOCALES, type MessageKey, type Note } from '../core/messages/catalogue.ts';
 import type { Page, PageRequest } from '../core/page.ts';
 import type { Work } from '../features/audit/index.ts';
-import type { AuditEventView } from '../features/audit/schema.ts';
+import type { OwnEventView } from '../features/audit/schema.ts';
 import { demandOf } from '../features/factors/demand.ts';
 import { findFactors } from '../features/factors/store.ts';
 import { type DeletionDeps, keepAccount, scheduleDeletion } from '../features/me/deletion.ts';
@@ -28,7 +28,7 @@ export interface OwnAccount {
   deletion: DeletionDeps;
   exported: ExportDeps;
   /** What the log holds of the person, newest first. Throws 422 where the cursor is none of ours. */
-  activity(userId: string, page: PageRequest): Promise<Page<AuditEventView>>;
+  activity(userId: string, page: PageRequest): Promise<Page<OwnEventView>>;
   /** Ends everything that lets the person in. */
   endAccess(work: Work, userId: string): Promise<void>;
 }
@@ -120,8 +120,8 @@ export const activityPage: Handler = async (deps, visit) => {
       at: new Date(event.at),
       what: whatOf(event.type),
       failed: event.outcome === 'failure',
-      byOther:
-        event.actor.type === 'api_key' || event.actor.type === 'client' || (event.actor.type === 'user' && event.actor.id !== person.id),
+      by: byWhom(event, person.id),
+      ofOther: event.actor.id === person.id && event.target?.type === 'user' && event.target.id !== person.id,
       address: event.address ?? undefined,
       device: event.device ?? undefined,
     })),
@@ -129,6 +129,14 @@ export const activityPage: Handler = async (deps, visit) => {
     firstUrl: cursor === undefined ? undefined : '/account/activity',
   });
 };
+
+/** Who else did it: never their name, but where they had the right to. */
+function byWhom({ actor, tenant }: OwnEventView, personId: string): Note | undefined {
+  const isProgram = actor.type === 'api_key' || actor.type === 'client';
+  if (!isProgram && (actor.type !== 'user' || actor.id === personId)) return undefined;
+  if (tenant.name === null) return 'activity.by_other';
+  return { key: isProgram ? 'activity.by_program' : 'activity.by_administrator', values: { tenant: tenant.name } };
+}
 
 function whatOf(type: string): Note {
   const key = `activity.${type}`;

@@ -13,6 +13,9 @@ export interface AuditEvent {
   data?: Readonly<Record<string, unknown>> | undefined;
   /** Free text that may identify a person; sealed under the person's key. */
   note?: string | undefined;
-  /** Whose key seals the address and device: the actor, or the owner of the API key that acts, where nothing else is said; an empty text is nobody's. */
+  /**
+   * Whom it is about: it is part of their own activity, and their key seals the address and device. Where nothing is said, the target where that is a
+   * person, else the actor, or the owner of the API key that acts; an empty text is nobody's.
+   */
   personId?: string | undefined;
 }

@@ -165,7 +165,10 @@ export interface ActivityPage extends OwnPage {
     at: Date;
     what: Note;
     failed: boolean;
-    byOther: boolean;
+    /** Who else did it. */
+    by?: Note | undefined;
+    /** The person did it to somebody else. */
+    ofOther: boolean;
     address?: string | undefined;
     device?: string | undefined;
   }[];

@@ -4,8 +4,8 @@ import { type Page, type PageRequest, pageOf, readCursor } from '../../core/page
 import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { Audit } from './record.ts';
-import type { AuditEventView, AuditQuery } from './schema.ts';
-import { findEvent, listEvents, listEventsOfPerson, type StoredEvent } from './store.ts';
+import type { AuditEventView, AuditQuery, OwnEventView } from './schema.ts';
+import { findEvent, listEvents, listEventsOfPerson, namesOfTenants, type StoredEvent } from './store.ts';
 
 export interface AuditQueryDeps {
   db: Database;
@@ -45,19 +45,26 @@ export async function getEvent(deps: AuditQueryDeps, scope: Scope, id: string): 
 }
 
 /** What the log holds of one person, in whichever tenant it happened, newest first: for themselves. Throws 422 where the cursor is none of ours. */
-export async function pageOfOwnEvents(
-  deps: AuditQueryDeps,
-  personId: string,
-  { limit, cursor }: PageRequest,
-): Promise<Page<AuditEventView>> {
-  const page = await show(deps, await listEventsOfPerson(deps.db, personId, limit + 1, positionOf(cursor)), limit);
-  return { ...page, items: page.items.map((event) => toldTo(personId, event)) };
+export async function pageOfOwnEvents(deps: AuditQueryDeps, personId: string, { limit, cursor }: PageRequest): Promise<Page<OwnEventView>> {
+  const rows = await listEventsOfPerson(deps.db, personId, limit + 1, positionOf(cursor));
+  const page = await show(deps, rows, limit);
+  const tenants = new Map(rows.map(({ id, tenant_id: tenantId }) => [id, tenantId]));
+  const names = await namesOfTenants(deps.db, [...new Set(tenants.values())]);
+  const tenantOf = (eventId: string): OwnEventView['tenant'] => {
+    const id = tenants.get(eventId) ?? '';
+    return { id, name: names.get(id) ?? null };
+  };
+  return { ...page, items: page.items.map((event) => toldTo(personId, event, tenantOf(event.id))) };
 }
 
-/** Where an administrator sat is theirs, though it is kept with what they or a key of theirs did to somebody. */
-function toldTo(personId: string, event: AuditEventView): AuditEventView {
-  const bySomebodyElse = event.actor.type === 'api_key' || (event.actor.type === 'user' && event.actor.id !== personId);
-  return bySomebodyElse ? { ...event, address: null, device: null, note: null } : event;
+/** Who an administrator is and where they sat is theirs, though it is kept with what they or a key of theirs did to somebody; so is who else it was done to. */
+function toldTo(personId: string, event: AuditEventView, tenant: OwnEventView['tenant']): OwnEventView {
+  const { actor } = event;
+  const bySomebodyElse = actor.type === 'api_key' || (actor.type === 'user' && actor.id !== personId);
+  const { userIds, groupIds: _groupIds, ...data } = event.data;
+  if (actor.type === 'user' && actor.id === personId) return { ...event, tenant, note: event.personId === personId ? event.note : null };
+  const told = { ...event, tenant, data: userIds === undefined ? event.data : { ...data, userIds: [personId] } };
+  return bySomebodyElse ? { ...told, actor: { ...actor, id: null }, address: null, device: null, note: null } : told;
 }
 
 async function show(deps: AuditQueryDeps, rows: StoredEvent[], limit: number): Promise<Page<AuditEventView>> {

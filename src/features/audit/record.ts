@@ -147,9 +147,13 @@ async function rowOf(scope: Scope, event: AuditEvent, { box, clock, keys, sql }:
 
 function personOf(actor: Actor, event: AuditEvent): string | null {
   const acting = actor.type === 'api_key' ? actor.owner : actor;
-  const candidate = event.personId ?? (acting.type === 'user' ? acting.id : undefined);
+  const candidate = event.personId ?? personIn(event) ?? (acting.type === 'user' ? acting.id : undefined);
   return candidate !== undefined && isId(candidate) ? candidate : null;
 }
+
+/** Whom the event is about, whoever did it. Whoever is deleted has no key that anything could be sealed with, and reads nothing more. */
+const personIn = ({ type, target }: AuditEvent): string | undefined =>
+  target?.type === 'user' && type !== 'user.deleted' ? target.id : undefined;
 
 /** Bound to the row, so that what is sealed cannot be moved to another. */
 const contextOf = (id: string): string => `audit:${id}`;

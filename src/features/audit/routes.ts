@@ -2,7 +2,7 @@ import { ownPerson } from '../../core/permissions.ts';
 import { pageRequest } from '../../http/paging.ts';
 import { ID_PARAMS, type Route, route } from '../../http/route.ts';
 import { type AuditQueryDeps, getEvent, pageOfEvents, pageOfOwnEvents } from './queries.ts';
-import { ACTIVITY_QUERY, AUDIT_EVENT, AUDIT_PAGE, AUDIT_QUERY } from './schema.ts';
+import { ACTIVITY_QUERY, AUDIT_EVENT, AUDIT_PAGE, AUDIT_QUERY, OWN_PAGE } from './schema.ts';
 
 const tag = 'Audit';
 
@@ -31,11 +31,12 @@ export function auditRoutes(deps: AuditQueryDeps): Route[] {
     }),
     route('GET /api/me/activity', {
       summary: 'List what happened to your account and what you did, newest first',
-      description: 'From every tenant. Of what somebody else did it is not told from where.',
+      description:
+        'From every tenant. Of what an administrator or a key did to you it is told at which tenant, not who it was or from where.',
       tag: 'Own account',
       access: 'account',
       query: ACTIVITY_QUERY,
-      reply: AUDIT_PAGE,
+      reply: OWN_PAGE,
       handle: (scope, { query }) => pageOfOwnEvents(deps, ownPerson(scope), pageRequest(query)),
     }),
   ];

@@ -23,6 +23,17 @@ export type AuditEventView = Static<typeof AUDIT_EVENT>;
 
 export const AUDIT_PAGE = pageSchema(AUDIT_EVENT);
 
+export const OWN_EVENT = Type.Object({
+  ...AUDIT_EVENT.properties,
+  actor: Type.Object(
+    { type: Type.String(), id: nullable },
+    { description: 'Of somebody else only that it was a person or a key: `id` is null. At `tenant` they had the right to' },
+  ),
+  tenant: Type.Object({ id: Type.String(), name: nullable }, { description: 'Where it happened; the name is null once it is gone' }),
+});
+export type OwnEventView = Static<typeof OWN_EVENT>;
+export const OWN_PAGE = pageSchema(OWN_EVENT);
+
 export const ACTIVITY_QUERY = Type.Object(PAGE_QUERY);
 
 export const AUDIT_QUERY = Type.Object({

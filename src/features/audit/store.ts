@@ -146,3 +146,11 @@ export async function listEventsOfPerson(
 ): Promise<StoredEvent[]> {
   return db.query<StoredEvent>(OF_PERSON, [personId, after?.[0] ?? null, after?.[1] ?? null, limit]);
 }
+
+/** Names of the tenants that are there. */
+export async function namesOfTenants(db: Database, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map();
+  const text = 'select id, name from tenants where id = any($1::uuid[])';
+  const rows = await db.query<{ id: string; name: string }>({ name: 'audit-tenants', text }, [[...ids]]);
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}

@@ -81,7 +81,7 @@ export async function removeMember(deps: GroupDeps, scope: Scope, id: string, us
     await heldGroup(sql, scope, id);
     checkHolds(scope, await deps.permissionsOfGroup(sql, scope.tenantId, id));
     if ((await removeFromGroup(sql, scope.tenantId, id, userId)) === 0) throw notFound('member');
-    record({ type: 'group.member_removed', outcome: 'success', target: { type: 'group', id }, data: { userId } });
+    record({ type: 'group.member_removed', outcome: 'success', target: { type: 'group', id }, personId: userId, data: { userId } });
   });
 }
 
