@@ -5,7 +5,7 @@ import type { Scope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
 import { mergePatch } from '../../http/merge-patch.ts';
 import { compileBody } from '../../http/validate.ts';
-import { violatedUnique } from '../../infra/postgres.ts';
+import { type Sql, violatedUnique } from '../../infra/postgres.ts';
 import type { Transact, Work } from '../audit/index.ts';
 import type { RoleBooks } from '../roles/index.ts';
 import { graceOver, ownerRequired, platformRequired, rootTenant, slugTaken, tenantDeleted } from './errors.ts';
@@ -13,6 +13,7 @@ import { tenantNotFound } from './in-path.ts';
 import type { TenantCache } from './index.ts';
 import type { TenantInput, TenantPatch, TenantReplacement } from './schema.ts';
 import { faultsOfSettings, type StoredSettings, storedSettings, TENANT_SETTINGS } from './settings.ts';
+import { keepTemplate } from './templates-store.ts';
 import {
   addOwner,
   insertTenant,
@@ -64,6 +65,7 @@ export async function createTenant(deps: TenantDeps, scope: Scope, input: Tenant
       throw invalidInput([{ pointer: '/type', message: `is not the template's, ${template.type}` }]);
     const settings = mergePatch({ signUp: 'invitation', ...template?.settings }, input.settings ?? {}) as StoredSettings;
     checkSettings(deps, settings);
+    await checkTemplateOf(work.sql, settings);
     const made = await insertWithSlug(work, { id, name: input.name, type: input.type ?? template?.type ?? 'team', settings }, input.slug);
     await template?.apply(inside);
     const ownerId = input.ownerId ?? (input.ownerEmail === undefined && scope.actor.type === 'user' ? scope.actor.id : undefined);
@@ -111,7 +113,10 @@ async function changeTenant(
     checkIfMatch(ifMatch, before.version);
     if (before.status === 'deleted') throw tenantDeleted();
     const change: TenantChange = next(before);
-    if (change.settings) checkSettings(deps, change.settings);
+    if (change.settings) {
+      checkSettings(deps, change.settings);
+      await checkTemplateOf(sql, change.settings, storedSettings(before.settings));
+    }
     if (change.slug !== undefined && isId(change.slug)) throw invalidInput([{ pointer: '/slug', message: 'must not look like an id' }]);
     if (change.type !== undefined && change.type !== before.type) {
       if (!scope.platform) throw platformRequired('type');
@@ -225,6 +230,13 @@ function checkSettings({ methods }: Pick<TenantDeps, 'methods'>, settings: Store
   const shape = isStored(settings).map(({ pointer, message }) => ({ pointer: `/settings${pointer}`, message }));
   const errors = shape.length > 0 ? shape : faultsOfSettings(settings, methods);
   if (errors.length > 0) throw invalidInput(errors);
+}
+
+/** Whoever registers gets a tenant from it, so it has to be there; one that stood there before may be gone by now. Throws 422. */
+async function checkTemplateOf(sql: Sql, { personalTenant }: StoredSettings, before?: StoredSettings): Promise<void> {
+  const id = personalTenant?.templateId;
+  if (id === undefined || id === before?.personalTenant?.templateId || (isId(id) && (await keepTemplate(sql, id)))) return;
+  throw invalidInput([{ pointer: '/settings/personalTenant/templateId', message: 'is no template of this installation' }]);
 }
 
 function fieldsOf(before: TenantRow, change: TenantChange): string[] {

@@ -6,6 +6,7 @@ import { systemScope } from '../../core/scope.ts';
 import type { Job, JobHandler } from '../../infra/jobs.ts';
 import type { Database } from '../../infra/postgres.ts';
 import { createTenant, type TenantDeps } from './commands.ts';
+import type { TenantInput } from './schema.ts';
 import { nameOfPerson } from './tenants-store.ts';
 
 export const PERSONAL_JOB = 'tenant.personal';
@@ -30,12 +31,18 @@ export const personalTenantHandler =
     if (typeof userId !== 'string' || !isId(userId)) throw new TypeError('a job for nobody');
     const name = await deps.db.transaction((sql) => nameOfPerson(sql, userId));
     if (name === undefined) return;
+    const scope = systemScope(rootTenantId, 'registration', ALL_PERMISSIONS);
     const input = { name, slug: `personal-${userId.replaceAll('-', '')}`, ownerId: userId };
+    const make = (more: Pick<TenantInput, 'templateId' | 'type'>) => createTenant(deps, scope, { ...input, ...more });
     try {
-      await createTenant(deps, systemScope(rootTenantId, 'registration', ALL_PERMISSIONS), {
-        ...input,
-        ...(typeof templateId === 'string' ? { templateId } : { type: 'personal' }),
-      });
+      if (typeof templateId !== 'string') await make({ type: 'personal' });
+      else
+        await make({ templateId }).catch((error: unknown) => {
+          // The template was deleted since it was chosen: nobody goes without a tenant for that.
+          if (error instanceof AppError && error.errors?.some(({ pointer }) => pointer === '/templateId'))
+            return make({ type: 'personal' });
+          throw error;
+        });
     } catch (error) {
       const { code, errors } = error instanceof AppError ? error : ({} as Partial<AppError>);
       // Made before, or the person is gone already.

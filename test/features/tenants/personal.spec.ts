@@ -36,6 +36,14 @@ describe('personal tenants', () => {
     assert.deepEqual(await made(userId), [{ name: 'Ada Lovelace', type: 'personal', role: 'owner' }]);
   });
 
+  it('are plain ones where their template was deleted since it was chosen', async () => {
+    const userId = newId();
+    await api.owner.query(`insert into users (id, home_tenant_id, given_name) values ($1, $2, 'Grace')`, [userId, api.rootTenantId]);
+    const { payload } = personalTenantJob({ userId, templateId: newId() });
+    await personalTenantHandler(parts.deps, api.rootTenantId)(payload, { attempt: 1 });
+    assert.deepEqual(await made(userId), [{ name: 'Grace', type: 'personal', role: 'owner' }]);
+  });
+
   it('are not made for who is gone', async () => {
     const userId = newId();
     await personalTenantHandler(parts.deps, api.rootTenantId)({ userId }, { attempt: 1 });
