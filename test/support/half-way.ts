@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { generateSecret } from 'otplib';
 import { newId } from '#src/core/ids.ts';
-import { createSecretBox } from '#src/infra/secret-box.ts';
+import { createSecretBox, type SecretBox } from '#src/infra/secret-box.ts';
 import { basicAuth, type Reply } from './app.ts';
 import type { Browser, Page } from './browser.ts';
 import { authorization } from './oidc.ts';
@@ -30,6 +30,8 @@ export interface Flow {
 
 export interface HalfWay {
   site: UpstreamSite;
+  /** The server's own: seals and hashes as it does. */
+  box: SecretBox;
   tenancy: Tenancy;
   settings(changes: object): Promise<void>;
   newPerson(): Promise<HalfWayPerson>;
@@ -53,10 +55,10 @@ export const isIn = ({ location }: Landing): boolean => location?.searchParams.h
 export const secretOn = (page: Page | undefined): string =>
   (/<code id="totp-key">([A-Z2-7 ]+)</.exec(page?.text ?? '')?.[1] ?? '').replaceAll(' ', '');
 
-export async function startHalfWay(): Promise<HalfWay> {
+export async function startHalfWay(env: Record<string, string> = {}): Promise<HalfWay> {
   const key = randomBytes(32);
   const box = createSecretBox([key]);
-  const site = await startUpstreamSite({ env: { ENCRYPTION_KEY: key.toString('base64') } });
+  const site = await startUpstreamSite({ env: { ENCRYPTION_KEY: key.toString('base64'), ...env } });
   const { app } = site;
   const tenancy = await setUpTenancy(app);
   const direct = await tenancy.addClient(app.rootTenantId, { direct_login: true });
@@ -146,6 +148,7 @@ export async function startHalfWay(): Promise<HalfWay> {
   };
   return {
     site,
+    box,
     tenancy,
     settings,
     newPerson,
