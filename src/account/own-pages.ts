@@ -1,7 +1,7 @@
 /** `/account/profile`, `/account/activity` and `/account/data`: what is kept of a person, and what they do about it. */
 import { AppError } from '../core/errors.ts';
 import { isId } from '../core/ids.ts';
-import { isMessageKey, LANGUAGE_NAMES, LOCALES, type MessageKey, type Note } from '../core/messages/catalogue.ts';
+import { DEFAULT_LOCALE, isMessageKey, LANGUAGE_NAMES, LOCALES, type MessageKey, type Note } from '../core/messages/catalogue.ts';
 import type { Page, PageRequest } from '../core/page.ts';
 import type { Work } from '../features/audit/index.ts';
 import type { OwnEventView } from '../features/audit/schema.ts';
@@ -13,6 +13,7 @@ import { type ExportDeps, exportAccount } from '../features/me/export.ts';
 import { ALWAYS, changeNotifications, notificationsOf } from '../features/me/notifications.ts';
 import { devicesOf, findMe, type MeRow } from '../features/me/store.ts';
 import { withdrawAgreement } from '../features/notices/agreements.ts';
+import { urlOfNotice } from '../features/notices/index.ts';
 import { agreementsOf } from '../features/notices/store.ts';
 import { changeMe } from '../features/users/commands.ts';
 import { setRouteTemplate } from '../http/access-log.ts';
@@ -165,7 +166,7 @@ export const dataPage: Handler = async (deps, visit) => {
     action: '/account/data',
     deleteAfter: me.delete_after ?? undefined,
     graceDays: deps.own.deletion.graceDays,
-    agreements,
+    agreements: agreements.map((one) => ({ ...one, url: urlOfNotice(one, page.locale ?? DEFAULT_LOCALE) })),
     notifications: Object.entries(notificationsOf(me)).flatMap(([name, on]) => (name === ALWAYS ? [] : [{ name, on }])),
   });
 };

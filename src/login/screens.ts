@@ -1,7 +1,7 @@
 /** Which page shows where a journey stands. Each is drawn from what is stored, so going back or reloading never loses the way. */
 import type { Context } from 'koa';
 import { isMessageKey, type Note } from '../core/messages/catalogue.ts';
-import type { CurrentNotice } from '../features/notices/index.ts';
+import { type CurrentNotice, urlOfNotice } from '../features/notices/index.ts';
 import { showCommonPage, type View } from '../http/view.ts';
 import type { Interaction } from '../oidc/interaction.ts';
 import type { Position } from './flow.ts';
@@ -147,9 +147,18 @@ export function showStep(screen: Screen, step: Step, again: Again = {}): void {
   }
 }
 
+/** Each where the reader's language has it. */
+const inLanguage = ({ at }: Screen, notices: readonly CurrentNotice[]): CurrentNotice[] =>
+  notices.map((one) => ({ ...one, url: urlOfNotice(one, at.locale) }));
+
 /** What the tenant asks the person to agree to. */
 export function showTerms(screen: Screen, notices: readonly CurrentNotice[], again: Again = {}): void {
-  const data = { ...base(screen, again), action: pathOf(screen), tenant: screen.interaction.tenantName, notices };
+  const data = {
+    ...base(screen, again),
+    action: pathOf(screen),
+    tenant: screen.interaction.tenantName,
+    notices: inLanguage(screen, notices),
+  };
   showLoginPage(screen.ctx, screen.view, 'terms', data, optionsOf(screen, again));
 }
 

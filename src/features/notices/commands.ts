@@ -1,10 +1,13 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../core/clock.ts';
 import { AppError, notFound } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
 import type { Scope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
+import { mergePatch } from '../../http/merge-patch.ts';
 import { violatedUnique } from '../../infra/postgres.ts';
 import type { Transact } from '../audit/index.ts';
+import type { NoticeUrls } from './index.ts';
 import type { NoticeInput, NoticePatch } from './schema.ts';
 import { insertNotice, lockNotice, type NoticeRow, deleteNotice as removeRow, updateNotice } from './store.ts';
 
@@ -23,9 +26,14 @@ const published = (): AppError =>
   });
 
 /** Throws 409 `notice.label_taken`, 422. */
-export async function createNotice(deps: NoticeDeps, scope: Scope, { kind, label, url }: NoticeInput): Promise<NoticeRow> {
+export async function createNotice(deps: NoticeDeps, scope: Scope, { kind, label, url, urls }: NoticeInput): Promise<NoticeRow> {
   return deps.transact(scope, async ({ sql, record }) => {
-    const row = await insertNotice(sql, scope.tenantId, newId(), { kind, label, url }).catch(taken);
+    const row = await insertNotice(sql, scope.tenantId, newId(), {
+      kind,
+      label,
+      url,
+      urls: mergePatch({}, urls ?? {}) as NoticeUrls,
+    }).catch(taken);
     record({ type: 'notice.created', outcome: 'success', target: { type: 'notice', id: row.id } });
     return row;
   });
@@ -38,8 +46,10 @@ export async function changeNotice(deps: NoticeDeps, scope: Scope, id: string, p
     if (!before) throw noticeNotFound();
     checkIfMatch(ifMatch, before.version);
     if (before.published_at) throw published();
-    const after = await updateNotice(sql, scope.tenantId, id, patch).catch(taken);
-    const fields = (['kind', 'label', 'url'] as const).filter((field) => before[field] !== after[field]);
+    const { urls, ...values } = patch;
+    const merged = urls === undefined ? {} : { urls: mergePatch(before.urls, urls) as NoticeUrls };
+    const after = await updateNotice(sql, scope.tenantId, id, { ...values, ...merged }).catch(taken);
+    const fields = (['kind', 'label', 'url', 'urls'] as const).filter((field) => !isDeepStrictEqual(before[field], after[field]));
     record({ type: 'notice.changed', outcome: 'success', target: { type: 'notice', id }, data: { fields } });
     return after;
   });

@@ -7,7 +7,15 @@ export interface CurrentNotice {
   /** The version, as people read it. */
   label: string;
   url: string;
+  urls: NoticeUrls;
 }
+
+/** By language of the catalogue, where the text is elsewhere in that one. */
+export type NoticeUrls = Readonly<Record<string, string>>;
+
+/** Where somebody who reads `locale` reads it. */
+export const urlOfNotice = ({ url, urls }: Pick<CurrentNotice, 'url' | 'urls'>, locale: string): string =>
+  Object.hasOwn(urls, locale) ? (urls[locale] ?? url) : url;
 
 export interface NoticeCache {
   /** What holds at a tenant now: at most one of each kind. */
@@ -22,6 +30,7 @@ export interface Agreement {
   kind: NoticeKind;
   label: string;
   url: string;
+  urls: NoticeUrls;
   tenantId: string;
   tenantName: string;
   agreedAt: Date;

@@ -1,3 +1,4 @@
+import { LOCALES } from '../../core/messages/catalogue.ts';
 import { ownPerson } from '../../core/permissions.ts';
 import { DELETED, deleted, pageRequest } from '../../http/paging.ts';
 import { answer, ID_PARAMS, type Route, route } from '../../http/route.ts';
@@ -17,6 +18,8 @@ import {
 import { agreementsOf, type NoticeRow } from './store.ts';
 
 const tag = 'Notices';
+/** What a replacement leaves out is taken away. */
+const NO_URLS = Object.fromEntries(LOCALES.map((locale) => [locale, null]));
 const versioned = (row: NoticeRow): ReturnType<typeof answer> => answer(viewOf(row), { version: row.version });
 
 /** Terms and privacy notices of a tenant, and what a person agreed to. */
@@ -57,14 +60,16 @@ export function noticeRoutes(deps: NoticeDeps & NoticeQueryDeps & WithdrawalDeps
     }),
     route('PUT /api/notices/{id}', {
       summary: 'Replace a draft',
-      description: '`kind` and `label` stay where they are left out. What is published stays as it is: 409 `notice.published`.',
+      description:
+        '`kind` and `label` stay where they are left out, `urls` do not. What is published stays as it is: 409 `notice.published`.',
       tag,
       access: 'tenants.write',
       params: ID_PARAMS,
       body: NOTICE_REPLACEMENT,
       reply: NOTICE,
       load: (scope, { id }) => getNotice(deps, scope, id),
-      handle: async (scope, { params, body, ifMatch }) => versioned(await changeNotice(deps, scope, params.id, body, ifMatch)),
+      handle: async (scope, { params, body, ifMatch }) =>
+        versioned(await changeNotice(deps, scope, params.id, { ...body, urls: { ...NO_URLS, ...body.urls } }, ifMatch)),
     }),
     route('PATCH /api/notices/{id}', {
       summary: 'Change a draft',
@@ -110,6 +115,7 @@ export function noticeRoutes(deps: NoticeDeps & NoticeQueryDeps & WithdrawalDeps
       handle: async (scope) => ({
         items: (await agreementsOf(deps.db, ownPerson(scope))).map(({ agreedAt, withdrawnAt, ...rest }) => ({
           ...rest,
+          urls: { ...rest.urls },
           agreedAt: agreedAt.toISOString(),
           withdrawnAt: withdrawnAt?.toISOString() ?? null,
         })),
@@ -137,6 +143,7 @@ const viewOf = (row: NoticeRow): NoticeView => ({
   kind: row.kind,
   label: row.label,
   url: row.url,
+  urls: { ...row.urls },
   publishedAt: row.published_at?.toISOString() ?? null,
   createdAt: row.created_at.toISOString(),
   updatedAt: row.updated_at.toISOString(),

@@ -1,5 +1,5 @@
 import type { Database, Sql } from '../../infra/postgres.ts';
-import type { Agreement, CurrentNotice, NoticeKind } from './index.ts';
+import type { Agreement, CurrentNotice, NoticeKind, NoticeUrls } from './index.ts';
 
 export interface NoticeRow {
   id: string;
@@ -7,13 +7,14 @@ export interface NoticeRow {
   kind: NoticeKind;
   label: string;
   url: string;
+  urls: NoticeUrls;
   published_at: Date | null;
   version: number;
   created_at: Date;
   updated_at: Date;
 }
 
-export type NoticeValues = Pick<NoticeRow, 'kind' | 'label' | 'url'>;
+export type NoticeValues = Pick<NoticeRow, 'kind' | 'label' | 'url' | 'urls'>;
 
 export const findNotice = (sql: Sql, tenantId: string, id: string): Promise<NoticeRow | undefined> =>
   sql<NoticeRow>('notices').where({ tenant_id: tenantId, id }).first();
@@ -103,6 +104,7 @@ interface AgreementRow {
   kind: NoticeKind;
   label: string;
   url: string;
+  urls: NoticeUrls;
   tenant_id: string;
   tenant_name: string;
   agreed_at: Date;
@@ -117,6 +119,7 @@ export async function agreementsOf(db: Database, userId: string): Promise<Agreem
     kind: row.kind,
     label: row.label,
     url: row.url,
+    urls: row.urls,
     tenantId: row.tenant_id,
     tenantName: row.tenant_name,
     agreedAt: row.agreed_at,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { systemClock } from '#src/core/clock.ts';
 import { newId } from '#src/core/ids.ts';
 import { openNotices, recordAgreement } from '#src/features/notices/agreements.ts';
+import { urlOfNotice } from '#src/features/notices/index.ts';
 import { noticeRoutes } from '#src/features/notices/routes.ts';
 import { currentNotices } from '#src/features/notices/store.ts';
 import { describeApiResource } from '#test/contract/api-resource.ts';
@@ -34,6 +35,8 @@ describeApiResource({
     'an address with markup': { ...TERMS, url: 'https://acme.test/"><script>' },
     'markup for a version': { ...TERMS, label: '<b>1</b>' },
     'an empty version': { ...TERMS, label: '' },
+    'a script for an address in a language': { ...TERMS, urls: { de: 'javascript:alert(1)' } },
+    'a language that there are no texts in': { ...TERMS, urls: { xx: 'https://acme.test/xx' } },
   },
   takenCode: 'notice.label_taken',
   textMember: 'label',
@@ -95,6 +98,25 @@ describe('terms and privacy notices', () => {
     assert.deepEqual(await current(), ['privacy p1', 'terms second']);
     assert.ok(changed.includes(tenantId));
     assert.deepEqual(await currentNotices(api.db, api.tenants[1]), [], 'they are of their tenant');
+  });
+
+  it('are read in the language of whoever reads, where they are there in it', async () => {
+    const urls = { de: 'https://acme.test/agb', fr: 'https://acme.test/cgu' };
+    const id = await draft({ ...TERMS, label: 'languages', urls });
+    const seen = async () => (await api.call(token, `GET /api/notices/${id}`)).body['urls'];
+    assert.deepEqual(await seen(), urls);
+    assert.equal((await api.call(token, `PATCH /api/notices/${id}`, { body: { urls: { fr: null } } })).status, 200);
+    assert.deepEqual(await seen(), { de: urls.de }, 'one is taken away by itself');
+    assert.equal((await api.call(token, `PUT /api/notices/${id}`, { body: { ...TERMS, label: 'languages' } })).status, 200);
+    assert.deepEqual(await seen(), {}, 'a replacement takes away what it leaves out');
+    assert.equal((await api.call(token, `PATCH /api/notices/${id}`, { body: { urls } })).status, 200);
+    await publish(id);
+    const now = (await currentNotices(api.db, tenantId)).find((one) => one.id === id);
+    assert.ok(now);
+    assert.deepEqual(
+      ['de', 'fr', 'en', 'constructor'].map((locale) => urlOfNotice(now, locale)),
+      [urls.de, urls.fr, TERMS.url, TERMS.url],
+    );
   });
 
   it('stay as they are once published, and publishing again changes and records nothing', async () => {
