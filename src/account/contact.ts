@@ -1,5 +1,6 @@
 /** A new address or number counts once a code that went there has come back; the address before is told, whatever is changed. */
 import { addSeconds } from '../core/clock.ts';
+import { notFound } from '../core/errors.ts';
 import { newSecret, sha256 } from '../core/ids.ts';
 import { message, type Note } from '../core/messages/catalogue.ts';
 import type { Scope } from '../core/scope.ts';
@@ -12,6 +13,7 @@ import { violatedUnique } from '../infra/postgres.ts';
 import type { CodeBinding, Codes } from '../login/codes.ts';
 import { deleteJourneysOf } from '../login/journey-store.ts';
 import { renderMail } from '../login/mails/render.ts';
+import { holdPerson } from '../login/people-store.ts';
 import { limited, type Refusal } from '../login/refusal.ts';
 import type { AccountFlow } from './password.ts';
 import { findContactChange, keepContactChange } from './store.ts';
@@ -72,6 +74,7 @@ export async function startContactChange(deps: ContactDeps, scope: Scope, change
   }
   const expiresAt = addSeconds(deps.clock.now(), deps.codes.lifetimeSeconds);
   await deps.transact(atHome, async (work) => {
+    if (!(await holdPerson(work.sql, person.id))) throw notFound('user');
     const sealed = deps.box.seal(value, contextOf(id)).toString('base64');
     await keepContactChange(work.sql, { id, userId: person.id, sealed, expiresAt });
     const taken = await isTaken(work.sql, kind, key);

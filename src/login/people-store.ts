@@ -95,6 +95,13 @@ export async function lockAccount(sql: Sql, id: string): Promise<Account | undef
   };
 }
 
+/**
+ * Keeps the person from being disabled or deleted until the transaction ends; false where there is none any more. Whoever writes rows that refer to
+ * them over rows that do already calls it first: the foreign key would ask for the person last, and whoever ends access holds them first.
+ */
+export const holdPerson = async (sql: Sql, id: string): Promise<boolean> =>
+  (await sql.raw<{ rows: unknown[] }>('select 1 from users where id = ? for key share', [id])).rows.length === 1;
+
 export interface NewPerson {
   id: string;
   tenantId: string;

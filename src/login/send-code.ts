@@ -16,7 +16,7 @@ import { emailKey } from './identifiers.ts';
 import type { Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
 import { chosenName, renderMail } from './mails/render.ts';
-import { findPerson, findPersonByEmail, findPersonByPhone, type Person } from './people-store.ts';
+import { findPerson, findPersonByEmail, findPersonByPhone, holdPerson, type Person } from './people-store.ts';
 import { limited, type Refusal } from './refusal.ts';
 
 const JOB = 'login.send-code';
@@ -125,6 +125,10 @@ async function sendCode(deps: FlowDeps, payload: unknown): Promise<void> {
   }
   await deps.transact(scope, async (work) => {
     const binding = { purpose, journeyId: request.journeyId, recipient };
+    if (person && !(await holdPerson(work.sql, person.id))) {
+      work.record({ type: 'code.refused', outcome: 'failure', reason: 'account.unknown', data: { purpose, channel } });
+      return;
+    }
     const code = await deps.codes.issue(work.sql, binding, person?.id);
     if (channel === 'sms') await deps.queueText?.({ to, ...codeText(deps, request, code) }, work.sql, { until, tenantId });
     else await deps.queueMail({ to, ...codeMail(deps, request, code) }, work.sql, { until, tenantId });
