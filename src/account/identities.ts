@@ -23,7 +23,8 @@ import { showAccountPage } from './views/pages.ts';
 import { type AccountRoutesDeps, readPosted, seeOther, type Visit } from './visit.ts';
 
 export interface OwnIdentities {
-  offered(tenantId: string): Promise<readonly Offered[]>;
+  /** Those of the tenant whose issuer the request came to; at the base issuer, of the person's home. */
+  offered(homeTenantId: string): Promise<readonly Offered[]>;
   find(id: string): Promise<Connection | undefined>;
   list(userId: string): Promise<readonly Identity[]>;
   link(scope: Scope, userId: string, identity: ExternalIdentity): Promise<void>;

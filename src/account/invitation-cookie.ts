@@ -47,17 +47,18 @@ export function dropInvitation(deps: Omit<InvitationCookieDeps, 'db'>, ctx: Cont
 }
 
 /**
- * The address whose invitation the browser brings along to a sign-in: at the account application, and at applications of the tenant that
- * invites. Elsewhere it opens nothing. Asks the database only where there is a cookie.
+ * The address whose invitation the browser brings along to a sign-in: at the installation's account application, and at applications of the
+ * tenant that invites, the account application at its own issuer among them. Elsewhere it opens nothing. Asks the database only where there is a cookie.
  */
 export async function invitedAt(
-  deps: InvitationCookieDeps,
+  deps: InvitationCookieDeps & { rootTenantId: string },
   ctx: Context,
   issuer: string,
   client: { clientId: string; tenantId: string },
-): Promise<{ email: string } | undefined> {
+): Promise<{ email: string; tenantId: string } | undefined> {
   const secret = keptInvitation(deps, ctx, issuer);
   const shown = secret === undefined ? undefined : await invitationOf(deps, secret);
-  if (shown?.status !== 'pending' || (client.clientId !== ACCOUNT_CLIENT_ID && client.tenantId !== shown.tenantId)) return undefined;
-  return { email: shown.email };
+  const isCommon = client.clientId === ACCOUNT_CLIENT_ID && client.tenantId === deps.rootTenantId;
+  if (shown?.status !== 'pending' || !(isCommon || client.tenantId === shown.tenantId)) return undefined;
+  return { email: shown.email, tenantId: shown.tenantId };
 }

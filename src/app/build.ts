@@ -122,7 +122,8 @@ export async function buildApp(config: Config, options: AppOptions) {
     const { mailbox, mailer, queueMail, queueText } = messages;
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
     const passwords = createTenantPasswords({ db, tenants, rules: { ...config.passwordPolicy, contextWords } });
-    const federation = createFederation({ db, clock, box, feed, limits, audit, tenants, fetch: options.upstreamFetch ?? fetch });
+    const place = { rootTenantId, ownTenant: () => ownTenant() };
+    const federation = createFederation({ ...place, db, clock, box, feed, limits, audit, tenants, fetch: options.upstreamFetch ?? fetch });
     const built = builtInMethods({ passwords, box, mail: mailer !== undefined, texts: queueText !== undefined });
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
@@ -130,7 +131,7 @@ export async function buildApp(config: Config, options: AppOptions) {
     const accounts = createAccounts({ db, roles });
     const outside = createOutsideFactor({ ...parts, feed, accounts });
     closers.push(outside.close);
-    const methods = [...built, outside.method, federation.method, ...more];
+    const methods = [...built, ...outside.methods, federation.method, ...more];
     const findClient = (clientId: string) => protocol.clients.find(clientId);
     const assurance = createAssurance({ db, clock, tenants, roles, accounts, methods, rootTenantId, findClient });
     const terms = createTerms({ db, clock, feed });
@@ -207,7 +208,8 @@ export async function buildApp(config: Config, options: AppOptions) {
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
-    const direct = createDirectDoor({ ...flow, engine, required: assurance.requiredAt }, federation.direct);
+    const challenges = createChallenges({ box, clock, limits, tenants });
+    const direct = createDirectDoor({ ...flow, engine, challenges, required: assurance.requiredAt }, federation.direct);
     const ownAccount = createOwnAccount({ config, flow, reads, audit, sessions, users, notices: terms, mails: mailer !== undefined });
     routes.push(...ownAccount.routes);
     const interactions = createBrandedInteractions(protocol.branding, { providerOf: protocol.providerNow, db, audit: audit.audit, clock });
@@ -231,13 +233,15 @@ export async function buildApp(config: Config, options: AppOptions) {
           ...flow,
           social: federation.door,
           connectionOf: federation.connections.find,
+          asksElsewhere: outside.asksElsewhere,
           engine,
           interactions,
           view,
           csrf,
-          challenges: createChallenges({ box, clock, limits, tenants }),
+          challenges,
           mail: mailer !== undefined,
-          invited: (ctx, client) => invitedAt({ db, box, clock }, ctx, currentRequest.getStore()?.issuer ?? config.issuer, client),
+          invited: (ctx, client) =>
+            invitedAt({ db, box, clock, rootTenantId }, ctx, currentRequest.getStore()?.issuer ?? config.issuer, client),
           resourceNames: (identifier) => protocol.resources.find(identifier),
         }),
         accountRoutes({
@@ -249,7 +253,7 @@ export async function buildApp(config: Config, options: AppOptions) {
           view,
           csrf,
           browserSession: (ctx) => browserSession(protocol.providerNow(), ctx, { accounts: protocol.accounts, ownTenant: ownTenant() }),
-          isTooOld: (session, tenantId) => isTooOldAt({ clock, tenants }, tenantId, session),
+          isTooOld: (session, homeTenantId) => isTooOldAt({ clock, tenants }, [homeTenantId, ownTenant()], session),
           clientOf: (clientId) => clientLabel(protocol, clientId),
         }),
         ...(mailbox ? [devMailbox({ mailbox, view })] : []),

@@ -30,7 +30,7 @@ import { authenticateSocial } from '../login/social/direct.ts';
 import { createSocialDoor, type SocialDoor } from '../login/social/door.ts';
 import { broughtIdentity, type LinkDeps, linkIdentity, listIdentities, unlinkIdentity } from '../login/social/link.ts';
 import { socialPages } from '../login/social/pages.ts';
-import { type Purpose, type Resolved, resolveIdentity } from '../login/social/resolve.ts';
+import { type InvitedTo, type Purpose, type Resolved, resolveIdentity } from '../login/social/resolve.ts';
 import { createUpstreams, type Upstreams } from '../login/social/upstreams.ts';
 
 export interface FederationParts {
@@ -41,6 +41,9 @@ export interface FederationParts {
   limits: Limits;
   audit: Audit;
   tenants: TenantCache;
+  rootTenantId: string;
+  /** The tenant of the issuer that the request came to, where that is a tenant's own. */
+  ownTenant(): string | undefined;
   /** Guarded; what goes to providers goes through it. */
   fetch: typeof globalThis.fetch;
   onRegistered?: EngineDeps['onRegistered'];
@@ -51,7 +54,7 @@ export interface Federation {
   upstreams: Upstreams;
   method: LoginMethod;
   /** Whose an identity is: the only way from one to a person. */
-  resolve(this: void, scope: Scope, identity: ExternalIdentity, purpose?: Purpose): Promise<Resolved>;
+  resolve(this: void, scope: Scope, identity: ExternalIdentity, invited?: InvitedTo): Promise<Resolved>;
   door: SocialDoor;
   links: LinkDeps;
   /** What it adds to the direct login, by path. */
@@ -67,7 +70,8 @@ export interface Federation {
 /** Everything below `/login`: the ways to other providers and back come first. */
 export const signInPages = (deps: LoginRoutesDeps): Middleware[] => [socialPages(deps), loginRoutes(deps)];
 
-export function createFederation({ db, clock, box, feed, limits, audit, tenants, fetch, onRegistered }: FederationParts): Federation {
+export function createFederation(parts: FederationParts): Federation {
+  const { db, clock, box, feed, limits, audit, tenants, rootTenantId, ownTenant, fetch, onRegistered } = parts;
   const connections = createConnectionCache({ db, box, feed });
   const upstreams = createUpstreams({ fetch, clock });
   const { transact } = audit;
@@ -77,22 +81,27 @@ export function createFederation({ db, clock, box, feed, limits, audit, tenants,
     limits,
     transact,
     connections,
+    rootTenantId,
     onRegistered,
     settingsOf: async (tenantId: string) => loginSettingsOf((await tenants.find(tenantId))?.settings),
   };
-  const resolve: Federation['resolve'] = (scope, identity, purpose = 'sign-in') => resolveIdentity(resolving, scope, identity, purpose);
+  const resolveFor = (purpose: Purpose, scope: Scope, identity: ExternalIdentity, invited?: InvitedTo) =>
+    resolveIdentity(resolving, scope, identity, purpose, invited);
   const links: LinkDeps = { db, clock, box, audit: audit.audit, transact, connections };
-  const door = createSocialDoor({ ...links, tenants });
+  const door = createSocialDoor({ ...links, tenants, rootTenantId });
   return {
     connections,
     upstreams,
     method: socialMethod({ connections, upstreams }),
-    resolve,
+    resolve: (scope, identity, invited) => resolveFor('sign-in', scope, identity, invited),
     door,
     links,
     direct: { '/api/auth/login/social': authenticateSocial({ door, settingsOf: resolving.settingsOf }) },
     own: {
-      offered: async (tenantId) => door.offered({ tenantId, settings: await resolving.settingsOf(tenantId), params: {} }),
+      async offered(homeTenantId) {
+        const tenantId = ownTenant() ?? homeTenantId;
+        return door.offered({ tenantId, settings: await resolving.settingsOf(tenantId), params: {} });
+      },
       find: connections.find,
       list: (userId) => listIdentities(links, userId),
       link: (scope, userId, identity) => linkIdentity(links, scope, userId, identity),
@@ -118,7 +127,7 @@ export function createFederation({ db, clock, box, feed, limits, audit, tenants,
         limits,
         connections,
         upstreams,
-        whose: (scope, identity) => resolve(scope, identity, 'logout'),
+        whose: (scope, identity) => resolveFor('logout', scope, identity),
         async endSessionsOf(scope, userId) {
           const ids = (await listSessions(sessions, userId)).map(({ id }) => id);
           if (ids.length > 0) await endSessions(sessions, scope, userId, ids);

@@ -38,7 +38,7 @@ export interface EngineDeps {
   /** A recovery code was used; so many are left. */
   codeUsed?(scope: Scope, userId: string, left: number): Promise<void>;
   /** Whose an identity at another provider is: the only way from one to a person. */
-  resolve?(scope: Scope, identity: ExternalIdentity): Promise<Resolution>;
+  resolve?(scope: Scope, identity: ExternalIdentity, invited?: Visit['invited']): Promise<Resolution>;
   /** Called in the transaction that makes somebody's account, whose scope is the tenant it is made at. */
   onRegistered?: ((work: Work, person: { id: string; tenantId: string }) => Promise<void>) | undefined;
   /** The second factors that can be set up while signing in. */
@@ -69,7 +69,7 @@ export interface Visit {
   input: Readonly<Record<string, unknown>>;
   requiredAcr?: string | undefined;
   /** The invitation that the browser brings along: its address may be made an account, and addresses have to be proven. */
-  invited?: { email: string } | undefined;
+  invited?: { email: string; tenantId: string } | undefined;
   locale?: string | undefined;
   /** When the journey ends at the latest. */
   expiresAt?: Date | undefined;

@@ -45,6 +45,8 @@ export interface FlowDeps {
 /** Somebody with an invitation: may make an account for its address where only the invited may, and has to prove the address. */
 export interface Invited {
   email: string;
+  /** Who invites. */
+  tenantId: string;
 }
 
 /** Where somebody stands, and what is asked of them. */

@@ -138,7 +138,7 @@ async function keptBy({ db, box }: JudgeDeps, scope: Scope, attempt: Attempt, me
 
 /** Who it is: as the method says, or as the one function says that knows whose identities elsewhere are. */
 async function accountOf(
-  { deps, scope, facts, deviceHash, now }: Taken,
+  { deps, scope, attempt, facts, deviceHash, now }: Taken,
   verdict: Verdict,
 ): Promise<Found | { reason: string; link?: string | undefined }> {
   if (!verdict.ok) return { reason: verdict.reason };
@@ -146,7 +146,7 @@ async function accountOf(
     return facts.account
       ? { account: facts.account, knownDevice: facts.knownDevice, trustedDevice: facts.trustedDevice }
       : { reason: 'account.unknown' };
-  const whose = (await deps.resolve?.(scope, verdict.identity)) ?? { refused: 'identity.unlinked' };
+  const whose = (await deps.resolve?.(scope, verdict.identity, attempt.invited)) ?? { refused: 'identity.unlinked' };
   if ('refused' in whose) return { reason: whose.refused, link: whose.link };
   const known = await findAccount(deps.db, whose.userId, { deviceHash, now });
   return known ? { ...known, amr: whose.amr, double: whose.double } : { reason: 'account.unknown' };

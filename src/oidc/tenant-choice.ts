@@ -136,10 +136,14 @@ export function isTooOld(facts: TenantFacts, { authTime, usedAt }: SignInAge, no
   return over(age, sessions.absoluteSeconds) || over(age, security.maxAuthAgeSeconds) || over(idle, sessions.idleSeconds);
 }
 
-/** The same for a tenant by its id; false where there is none. */
-export async function isTooOldAt(deps: Pick<TenantChoiceDeps, 'clock' | 'tenants'>, tenantId: string, age: SignInAge): Promise<boolean> {
-  const facts = await deps.tenants.find(tenantId);
-  return facts !== undefined && isTooOld(facts, age, epochSeconds(deps.clock.now()));
+/** The same for one of several tenants by their ids; of one that is not there nothing is too old. */
+export async function isTooOldAt(
+  deps: Pick<TenantChoiceDeps, 'clock' | 'tenants'>,
+  tenantIds: readonly (string | undefined)[],
+  age: SignInAge,
+): Promise<boolean> {
+  const all = await Promise.all(tenantIds.map((id) => (id === undefined ? undefined : deps.tenants.find(id))));
+  return all.some((facts) => facts !== undefined && isTooOld(facts, age, epochSeconds(deps.clock.now())));
 }
 
 interface Carrier {

@@ -36,10 +36,10 @@ export function saidBy(identity: ExternalIdentity, { options }: Pick<Connection,
   };
 }
 
-/** As a person may type it: no control characters, no mark-up, nothing that could be a link in a mail. */
+/** As a person may type it: no control characters, none that turn the direction of what follows, no mark-up, nothing that could be a link in a mail. */
 const isFit = (name: keyof Profile, value: string): boolean =>
   name === 'locale'
     ? LOCALE.test(value)
-    : value.length > 0 && value.length <= LONGEST && value.isWellFormed() && !/[\p{Cc}<>]|https?:/iu.test(value);
+    : value.length > 0 && value.length <= LONGEST && value.isWellFormed() && !/[\p{Cc}\p{Bidi_Control}<>]|https?:/iu.test(value);
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -2,7 +2,8 @@
 import { AppError } from '../../core/errors.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Connection } from '../../features/connections/index.ts';
-import type { TenantCache } from '../../features/tenants/index.ts';
+import type { TenantCache, TenantFacts } from '../../features/tenants/index.ts';
+import { parseEmail } from '../identifiers.ts';
 import { SOCIAL } from '../methods/social.ts';
 import { loginSettingsOf, type TenantLoginSettings } from '../policy.ts';
 import { type LinkDeps, linkIdentity } from './link.ts';
@@ -18,10 +19,13 @@ export interface Asking {
 }
 
 export interface SocialDoor {
-  /** Those of the tenant that is signed in at, in their order, and of the one that the request names. */
+  /**
+   * Those of the tenant that is signed in at, in their order. Only where that is the installation's own: also those of the tenant that the
+   * request names.
+   */
   offered(asking: Asking): Promise<readonly Offered[]>;
-  /** Where people of that address's domain sign in: exactly that domain, proven by its tenant. */
-  byAddress(typed: string): Promise<Offered | undefined>;
+  /** Where people of that address's domain sign in: exactly that domain, proven by its tenant. `tenantId` is the one that is signed in at. */
+  byAddress(tenantId: string, typed: string): Promise<Offered | undefined>;
   /** What the request asks for by `connection` or `idp_hint`: a key or an id among those that are offered. */
   asked(asking: Asking): Promise<Offered | undefined>;
   find(id: string): Promise<Offered | undefined>;
@@ -31,32 +35,35 @@ export interface SocialDoor {
   complete(scope: Scope, link: string, accountId: string): Promise<void>;
 }
 
-const ADDRESS = /^[^@\s]{1,64}@[^@\s]{1,253}$/;
-
-export function createSocialDoor(deps: LinkDeps & { tenants: TenantCache }): SocialDoor {
-  const { connections, tenants } = deps;
+export function createSocialDoor(deps: LinkDeps & { tenants: TenantCache; rootTenantId: string }): SocialDoor {
+  const { connections, tenants, rootTenantId } = deps;
   const mayUse = ({ methods }: Pick<TenantLoginSettings, 'methods'>, { key }: Connection): boolean =>
     !methods || methods.includes(SOCIAL) || methods.includes(`${SOCIAL}:${key}`);
   const shown = ({ id, key, kind, name }: Connection): Offered => ({ id, key, kind, name });
   const usable = async (tenantId: string, settings: Pick<TenantLoginSettings, 'methods'>): Promise<Offered[]> =>
     (await connections.ofTenant(tenantId)).filter((one) => one.enabled && mayUse(settings, one)).map(shown);
+  /** A tenant's own issuer and applications are for its people: whatever a request names there, no other tenant's connections are reached. */
+  const reaches = (tenantId: string, other: TenantFacts | undefined): other is TenantFacts =>
+    other?.status === 'active' && (other.id === tenantId || tenantId === rootTenantId);
   const offered: SocialDoor['offered'] = async ({ tenantId, settings, params }) => {
     const { tenant: named } = params;
-    const other = typeof named === 'string' ? await tenants.findByName(named) : undefined;
     const own = await usable(tenantId, settings);
-    if (other?.status !== 'active' || other.id === tenantId) return own;
+    const other = typeof named === 'string' ? await tenants.findByName(named) : undefined;
+    if (!reaches(tenantId, other) || other.id === tenantId) return own;
     return [...own, ...(await usable(other.id, loginSettingsOf(other.settings)))];
   };
 
   return {
     offered,
-    async byAddress(typed) {
-      if (!ADDRESS.test(typed.trim())) return undefined;
-      const domain = domainOf(typed.trim());
-      const tenantId = await tenantOfDomain(deps.db, domain);
-      if (tenantId === undefined) return undefined;
-      const found = (await connections.ofTenant(tenantId)).find((one) => one.enabled && one.domains.includes(domain));
-      return found && shown(found);
+    async byAddress(tenantId, typed) {
+      const address = parseEmail(typed);
+      if (address === undefined) return undefined;
+      const domain = domainOf(address);
+      const ownerId = await tenantOfDomain(deps.db, domain);
+      const owner = ownerId === undefined ? undefined : await tenants.find(ownerId);
+      if (!reaches(tenantId, owner)) return undefined;
+      const leading = (await connections.ofTenant(owner.id)).find(({ enabled, domains }) => enabled && domains.includes(domain));
+      return leading && mayUse(loginSettingsOf(owner.settings), leading) ? shown(leading) : undefined;
     },
     async asked(asking) {
       const { connection, idp_hint: hint } = asking.params;

@@ -13,6 +13,7 @@ import { begunAgain } from '../journey.ts';
 import { saveJourney } from '../journey-store.ts';
 import { SOCIAL, type SocialInput } from '../methods/social.ts';
 import { base, showRefusal, showSignIn } from '../screens.ts';
+import { arriveFromService, ownInteraction, recordStranger } from '../second-factor-pages.ts';
 import { findJourney } from '../store.ts';
 import { showLoginPage } from '../views/pages.ts';
 import { arrive, type LoginRoutesDeps, loadInteraction, type Visit } from '../visit.ts';
@@ -20,8 +21,10 @@ import { byName, type Offered } from './offered.ts';
 import { UpstreamRefused } from './provider.ts';
 
 const BEGIN = /^\/login\/([\w-]{1,64})\/social\/([\w-]{1,64})$/;
-const BACK = /^\/login\/callback\/([0-9a-f-]{36})$/;
+const BACK = /^\/login\/callback\/((second-factor\/)?([0-9a-f-]{36}))$/;
 const ARRIVED = /^\/login\/([\w-]{1,64})\/callback\/([0-9a-f-]{36})$/;
+/** At the tenant's own provider for second factors. */
+const ARRIVED_SECOND = /^\/login\/([\w-]{1,64})\/callback\/second-factor\/([0-9a-f-]{36})$/;
 /** In front of the state stands where the answer belongs; only the browser that began holds that place's cookie. */
 const STATE = /^([\w-]{1,64})\.[\w-]{43}$/;
 /** In place of an interaction's uid: begun on the account page. */
@@ -31,15 +34,17 @@ const ANSWERS = new Set(['code', 'state', 'iss', 'error', 'user']);
 /** Answers the paths on which somebody goes to a provider and comes back; lets others pass. */
 export function socialPages(deps: LoginRoutesDeps): Middleware {
   return async (ctx, next) => {
-    const [, back] = BACK.exec(ctx.path) ?? [];
-    if (back !== undefined) return handBack(deps, ctx, back);
-    const [, uid, name] = BEGIN.exec(ctx.path) ?? ARRIVED.exec(ctx.path) ?? [];
+    const [, back, second, id = ''] = BACK.exec(ctx.path) ?? [];
+    if (back !== undefined) return handBack(deps, ctx, back, second === undefined ? { connectionId: id } : { tenantId: id });
+    const isSecond = ARRIVED_SECOND.test(ctx.path);
+    const [, uid, name] = BEGIN.exec(ctx.path) ?? ARRIVED.exec(ctx.path) ?? ARRIVED_SECOND.exec(ctx.path) ?? [];
     if (uid === undefined || name === undefined) return next();
     if (ctx.method !== 'GET') return methodNotAllowed(ctx, 'GET');
-    const interaction = await loadInteraction(deps, ctx, uid);
+    const interaction = isSecond ? await ownInteraction(deps, ctx, uid, name) : await loadInteraction(deps, ctx, uid);
     if (!interaction) return;
     try {
-      if (ARRIVED.test(ctx.path)) await arriveFrom(deps, ctx, interaction, name);
+      if (isSecond) await arriveFromService(deps, ctx, interaction);
+      else if (ARRIVED.test(ctx.path)) await arriveFrom(deps, ctx, interaction, name);
       else await go(deps, ctx, interaction, name);
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== stepInvalid().code) throw error;
@@ -52,34 +57,41 @@ export function socialPages(deps: LoginRoutesDeps): Middleware {
  * The one address of a connection that its provider knows. The cookies of the sign-in do not reach here, those of a form that is posted from
  * elsewhere reach nowhere: a redirect within this site brings the answer to where they do.
  */
-async function handBack(deps: LoginRoutesDeps, ctx: Context, connectionId: string): Promise<void> {
+async function handBack(
+  deps: LoginRoutesDeps,
+  ctx: Context,
+  back: string,
+  from: { connectionId: string } | { tenantId: string },
+): Promise<void> {
   if (ctx.method !== 'GET' && ctx.method !== 'POST') return methodNotAllowed(ctx, 'GET, POST');
   const given = ctx.method === 'POST' ? Object.entries(await readForm(ctx.req)) : [...new URLSearchParams(ctx.querystring)];
   const state = given.filter(([name]) => name === 'state');
   const [, place] = (state.length === 1 && STATE.exec(state[0]?.[1] ?? '')) || [];
   if (place === undefined) {
-    const { tenantId } = (await deps.connectionOf?.(connectionId)) ?? {};
-    if (tenantId !== undefined)
+    const { tenantId } = 'tenantId' in from ? {} : ((await deps.connectionOf?.(from.connectionId)) ?? {});
+    if ('tenantId' in from) await recordStranger(deps, from.tenantId, 'response.state');
+    else if (tenantId !== undefined)
       await deps.audit.append(anonymousScope(tenantId), refusedEvent({ methodId: SOCIAL, door: 'browser' }, 'response.state', {}));
     showLoginPage(ctx, deps.view, 'expired', { startUrl: '/account' }, { status: 400 });
     return;
   }
   const query = new URLSearchParams(given.filter(([name, value]) => ANSWERS.has(name) && value.length <= 4096));
   const base = place === ACCOUNT_STATE ? '/account/identities' : `/login/${place}`;
-  seeOther(ctx, `${base}/callback/${connectionId}?${query}`);
+  seeOther(ctx, `${base}/callback/${back}?${query}`);
 }
 
 async function go(deps: LoginRoutesDeps, ctx: Context, interaction: Interaction, name: string): Promise<void> {
   const visit = await arrive(deps, ctx, interaction);
   const { at } = visit;
   if (isForeign(ctx.req.headers, at.scope.request.issuer)) throw stepInvalid();
-  const byDomain = isId(name) && typeof ctx.query['login'] === 'string' ? await deps.social?.byAddress(ctx.query['login']) : undefined;
+  const { login } = ctx.query;
+  const byDomain = isId(name) && typeof login === 'string' ? await deps.social?.byAddress(interaction.client.tenantId, login) : undefined;
   const offered = byName(visit.connections ?? [], name) ?? (byDomain?.id === name ? byDomain : undefined);
   if (!offered) {
     showRefusal(visit, { refused: 'connection.not_found', status: 404 });
     return;
   }
-  await leaveFor(deps, visit, offered, typeof ctx.query['login'] === 'string' ? ctx.query['login'] : undefined);
+  await leaveFor(deps, visit, offered, typeof login === 'string' ? login : undefined);
 }
 
 /** Sends the browser to the provider; shows the sign-in page again where it cannot be reached. */
@@ -116,7 +128,7 @@ export async function leavesFor(
     seeOther(ctx, `/login/${interaction.uid}/${SOCIAL}/${encodeURIComponent(method.slice(SOCIAL.length + 1))}`);
     return true;
   }
-  const found = login === undefined || method !== undefined ? undefined : await deps.social.byAddress(login);
+  const found = login === undefined || method !== undefined ? undefined : await deps.social.byAddress(interaction.client.tenantId, login);
   if (!found) return false;
   const visit = await arrive(deps, ctx, interaction);
   // Who is to prove the account here is not sent away again.

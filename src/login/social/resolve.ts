@@ -8,6 +8,7 @@ import type { Transact, Work } from '../../features/audit/index.ts';
 import type { Connection, ConnectionCache } from '../../features/connections/index.ts';
 import { personalTenantJob } from '../../features/tenants/personal.ts';
 import { addressKey, type Limits, RULES } from '../../infra/limits.ts';
+import type { Sql } from '../../infra/postgres.ts';
 import type { SecretBox } from '../../infra/secret-box.ts';
 import { emailKey } from '../identifiers.ts';
 import type { ExternalIdentity } from '../method.ts';
@@ -15,7 +16,7 @@ import { addPerson } from '../people-store.ts';
 import { mayRegister, type TenantLoginSettings } from '../policy.ts';
 import { limited } from '../refusal.ts';
 import { type Said, saidBy } from './claims.ts';
-import { findByAddress, insertIdentity, lockIdentity, refreshProfile, touchIdentity } from './store.ts';
+import { findByAddress, insertIdentity, isDomainOf, lockIdentity, refreshProfile, touchIdentity } from './store.ts';
 
 export interface ResolveDeps {
   clock: Clock;
@@ -23,6 +24,7 @@ export interface ResolveDeps {
   limits: Limits;
   transact: Transact;
   connections: ConnectionCache;
+  rootTenantId: string;
   settingsOf(tenantId: string): Promise<TenantLoginSettings>;
   /** Called in the transaction that makes somebody's account. */
   onRegistered?: ((work: Work, person: { id: string; tenantId: string }) => Promise<void>) | undefined;
@@ -42,31 +44,51 @@ export type Resolved =
 /** `logout` asks whose it is, and neither makes nor changes anything. */
 export type Purpose = 'sign-in' | 'logout';
 
+/** An invitation that the browser brings along to the sign-in: by which tenant, and to which address. */
+export interface InvitedTo {
+  email: string;
+  tenantId: string;
+}
+
 class Raced extends Error {}
 
 /**
  * Whose identity (connection, subject) is. An unknown one becomes a person where the connection's tenant lets people register; never is it
  * somebody who is there because the addresses are the same. A connection speaks for people of its own tenant and no others.
  */
-export async function resolveIdentity(deps: ResolveDeps, scope: Scope, identity: ExternalIdentity, purpose: Purpose): Promise<Resolved> {
+export async function resolveIdentity(
+  deps: ResolveDeps,
+  scope: Scope,
+  identity: ExternalIdentity,
+  purpose: Purpose,
+  invited?: InvitedTo | undefined,
+): Promise<Resolved> {
   const connection = await deps.connections.find(identity.connectionId);
   if (!connection?.enabled) return { refused: 'connection.disabled' };
+  const { tenantId } = connection;
+  if (scope.tenantId !== tenantId && scope.tenantId !== deps.rootTenantId) return { refused: 'connection.foreign' };
+  // It opens the tenant that is signed in at, and the one that invites, and no third.
+  const counts = invited !== undefined && [scope.tenantId, invited.tenantId].includes(tenantId);
+  const arrival = { connection, identity, purpose, invitedKey: counts ? emailKey(invited.email) : undefined };
   try {
-    return await resolveIn(deps, scope, connection, identity, purpose);
+    return await resolveIn(deps, scope, arrival);
   } catch (error) {
     // The same identity came twice at the same instant; by now it is known.
-    if (error instanceof Raced) return resolveIn(deps, scope, connection, identity, purpose);
+    if (error instanceof Raced) return resolveIn(deps, scope, arrival);
     throw error;
   }
 }
 
-async function resolveIn(
-  deps: ResolveDeps,
-  scope: Scope,
-  connection: Connection,
-  identity: ExternalIdentity,
-  purpose: Purpose,
-): Promise<Resolved> {
+interface Arrival {
+  connection: Connection;
+  identity: ExternalIdentity;
+  purpose: Purpose;
+  /** Whose address may register where only the invited may. */
+  invitedKey: string | undefined;
+}
+
+async function resolveIn(deps: ResolveDeps, scope: Scope, arrival: Arrival): Promise<Resolved> {
+  const { connection, identity, purpose } = arrival;
   const { id: connectionId, tenantId, options } = connection;
   const said = saidBy(identity, connection);
   const at = deps.clock.now();
@@ -93,7 +115,7 @@ async function resolveIn(
     if (local && !local.emailVerified) return { refused: 'identity.address_unverified' };
     if (local && !local.isMember) return { refused: 'identity.address_taken' };
     if (local) return { refused: 'identity.link_required', link: sealLink(deps.box, { userId: local.id, identity }) };
-    return register(deps, work, scope, connection, identity, said, at);
+    return register(deps, work, scope, arrival, said, at);
   });
 }
 
@@ -101,16 +123,14 @@ async function register(
   deps: ResolveDeps,
   work: Work,
   scope: Scope,
-  connection: Connection,
-  { subject }: ExternalIdentity,
+  { connection, identity: { subject }, invitedKey }: Arrival,
   said: Said,
   at: Date,
 ): Promise<Resolved> {
   const { tenantId, id: connectionId } = connection;
   const settings = await deps.settingsOf(tenantId);
   const email = said.emailVerified ? said.email : undefined;
-  // Whoever has an address in a domain that the tenant has proven, and leads to this connection, is expected.
-  const expected = email !== undefined && connection.domains.includes(domainOf(email));
+  const expected = email !== undefined && (emailKey(email) === invitedKey || (await leadsHere(work.sql, connection, domainOf(email))));
   if (!mayRegister(settings, expected)) return { refused: 'registration.closed' };
   if (settings.verifiedEmail && email === undefined) return { refused: 'identity.email_unverified' };
   const held = await limited(() => deps.limits.consume(RULES.registerByAddress, addressKey(scope.request.address)));
@@ -143,6 +163,10 @@ async function register(
   });
   return { userId };
 }
+
+/** Whether the domain leads to this connection, and is its tenant's at this very moment. */
+const leadsHere = async (sql: Sql, { tenantId, domains }: Connection, domain: string): Promise<boolean> =>
+  domains.includes(domain) && (await isDomainOf(sql, tenantId, domain));
 
 export const domainOf = (email: string): string => email.slice(email.lastIndexOf('@') + 1).toLowerCase();
 

@@ -148,6 +148,15 @@ export async function tenantOfDomain(db: Database, domain: string): Promise<stri
   return row?.id ?? undefined;
 }
 
+/** Whether the tenant has that domain verified now. */
+export async function isDomainOf(sql: Sql, tenantId: string, domain: string): Promise<boolean> {
+  const { rows } = await sql.raw<{ rows: unknown[] }>(
+    'select 1 from tenant_domains where tenant_id = ? and domain = ? and verified_at is not null',
+    [tenantId, domain],
+  );
+  return rows.length === 1;
+}
+
 const SUBJECTS: Statement = {
   name: 'identities-of-upstream-session',
   text: 'select subject from identities where connection_id = $1 and upstream_sid = $2',
