@@ -93,6 +93,7 @@ describe('the factors of a person', () => {
       'select coalesce(data::text, $2) || encode(sealed, $3) as text from credentials where user_id = $1',
       [person.id, '', 'escape'],
     );
+    assert.equal(rows.length, 3, 'the password, the app and the codes');
     for (const { text } of rows) assert.ok(!(text ?? '').includes(secretOf(page.text)));
   });
 
@@ -286,6 +287,8 @@ describe('the factors of a person', () => {
       const { page } = await browser.go(`/account/security/${rows[0]!.id}/${what}`);
       assert.equal(page?.status, 404);
     }
-    assert.ok(formOf(await at(browser, '/account/security/totp')));
+    const own = await at(browser, '/account/security');
+    assert.match(own.text, /No app yet/);
+    assert.ok(!own.text.includes(rows[0]!.id) && !own.text.includes('Phone'), own.text);
   });
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { contentsOf } from '#test/support/contents.ts';
 import { type Settled, settle } from '#test/support/two-tenants.ts';
 import { bearer } from './scene.ts';
 
@@ -119,12 +120,17 @@ describe('mass assignment', function () {
       [`/api/tenants/${a.tenantId}/domains`]: { domain: 'mass.example' },
       [`/api/tenants/${a.tenantId}/ip-rules`]: { cidr: '198.51.100.0/24', action: 'deny' },
     };
+    /** All but how often it was asked. */
+    const contents = async () => ({ ...(await contentsOf(app.owner, a.tenantId)), usage_people: '', usage_totals: '' });
+    const before = await contents();
     for (const [path, body] of Object.entries(bodies))
       for (const name of NOT_THEIRS) {
         if (name === 'scope' && path === '/api/clients') continue; // RFC 7591 section 2
         const answer = await call('POST', path, `${JSON.stringify(body).slice(0, -1)},${JSON.stringify(name)}:"${app.rootTenantId}"}`);
         assert.ok([400, 403, 422].includes(answer.status), `${path} with ${name}: ${answer.status} ${answer.text}`);
+        assert.ok(!answer.text.includes(app.rootTenantId), `${path} with ${name}: ${answer.text}`);
       }
+    assert.deepEqual(await contents(), before);
     const { rows } = await app.owner.query(`select count(*)::integer as n from users where username = 'mass'`);
     assert.equal(rows[0]?.n, 0);
   });

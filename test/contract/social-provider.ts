@@ -149,19 +149,20 @@ export function describeProvider(tested: ProviderUnderTest): void {
         await assert.rejects(person(), refusedFor(reason));
       });
 
-    it('B14 refuses a subject that would be another when it is written, and keeps every other as it is', async () => {
-      if (kind === 'github') return;
-      for (const sub of ['a\0b', ' sub', 'sub\r', 'sub\n', '', 'x'.repeat(256)]) {
-        fake.someone = { ...fake.someone, sub };
-        const { person } = await walk(upstreams, connection, fake);
-        await assert.rejects(person(), UpstreamRefused);
-      }
-      for (const sub of ['<!--x-->admin', 'Sub', 'sub', 'x'.repeat(255)]) {
-        fake.someone = { ...fake.someone, sub };
-        const { person } = await walk(upstreams, connection, fake);
-        assert.equal((await person()).subject, sub);
-      }
-    });
+    // GitHub's are numbers.
+    if (kind !== 'github')
+      it('B14 refuses a subject that would be another when it is written, and keeps every other as it is', async () => {
+        for (const sub of ['a\0b', ' sub', 'sub\r', 'sub\n', '', 'x'.repeat(256)]) {
+          fake.someone = { ...fake.someone, sub };
+          const { person } = await walk(upstreams, connection, fake);
+          await assert.rejects(person(), UpstreamRefused);
+        }
+        for (const sub of ['<!--x-->admin', 'Sub', 'sub', 'x'.repeat(255)]) {
+          fake.someone = { ...fake.someone, sub };
+          const { person } = await walk(upstreams, connection, fake);
+          assert.equal((await person()).subject, sub);
+        }
+      });
 
     it('B2 believes an address where the provider says so as it documents, and nowhere else', async () => {
       const told = async (emailVerified: unknown): Promise<boolean> => {
