@@ -10,6 +10,7 @@ import { subscriptionRoutes } from '../features/plans/subscription-routes.ts';
 import { SUBSCRIPTION_JOB, SUBSCRIPTION_SCHEDULE, type SubscriptionDeps, subscriptionHandler } from '../features/plans/subscriptions.ts';
 import { bookOf } from '../features/roles/book.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
+import { unknownRoles } from '../features/roles/named.ts';
 import { createRoles } from '../features/roles/templates.ts';
 import type { TenantDeps } from '../features/tenants/commands.ts';
 import { tenantInPath } from '../features/tenants/in-path.ts';
@@ -63,6 +64,7 @@ export function createTenancy({
     tenants,
     roles,
     methods,
+    unknownRoles,
     graceDays: config.tenantDeletionGraceDays,
     openTemplate: (work, id) => openTemplate({ createRoles, createDefinitions }, work, id),
     inviteOwner,

@@ -76,7 +76,12 @@ export async function begin(deps: JudgeDeps, scope: Scope, request: BeginRequest
     return answer;
   }
   const kept = { state, challenge, ...(typed ? { login: typed.slice(0, LONGEST_LOGIN) } : {}) };
-  const next = { ...chosen, begun: keepBegun(deps.box, chosen, method.id, kept, { now, seconds: CHALLENGE_SECONDS }) };
+  // Whoever is sent elsewhere and comes back by themselves chooses again: there is no page for an answer.
+  const { chosen: _chosen, ...unchosen } = chosen;
+  const next = {
+    ...(redirect === undefined ? chosen : unchosen),
+    begun: keepBegun(deps.box, chosen, method.id, kept, { now, seconds: CHALLENGE_SECONDS }),
+  };
   const sent: AuditEvent[] = method.notifies
     ? [{ ...aboutOf(facts.account), type: 'code.sent', outcome: 'success', data: { purpose: 'second-factor', method: method.id } }]
     : [];

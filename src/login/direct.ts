@@ -9,6 +9,7 @@ import type { FlowDeps, Position } from './flow.ts';
 import { emailKey, parseEmail } from './identifiers.ts';
 import type { Journey } from './journey.ts';
 import { EXTERNAL_2FA } from './methods/external-2fa.ts';
+import { EXTERNAL_OIDC } from './methods/external-oidc.ts';
 import { nextStep, type Step } from './next-step.ts';
 import { parsePhone } from './phone.ts';
 import { policyOf } from './policy.ts';
@@ -76,6 +77,7 @@ const ADVICE = {
   'auth.password_change_required': 'The password has to be changed first',
   'auth.email_unverified': 'The address has to be proven first',
   'auth.terms_required': 'What is new in the terms has to be agreed to first',
+  'auth.browser_required': 'The organisation has its second factor proven at a provider of its own, which only a browser can be sent to',
   'auth.enrolment_required': 'A second factor is required, and the person has to set one up first',
   'auth.stronger_authentication_required': 'The person has no way to sign in that is strong enough',
 } as const;
@@ -101,8 +103,12 @@ export function answerOf(step: Step, token: string, epoch: number | undefined, i
       const { accountId, acr, amr, authTime } = step;
       return { accountId, acr, amr, authTime, epoch };
     }
-    case 'prove':
-      return { refused: 'auth.mfa_required', status: 401, extra: { mfaToken: token, methods: step.methods } };
+    case 'prove': {
+      // Nobody is sent anywhere by JSON.
+      const methods = step.methods.filter((id) => id !== EXTERNAL_OIDC);
+      if (methods.length === 0 && step.methods.length > 0) return onPage('auth.browser_required', issuer);
+      return { refused: 'auth.mfa_required', status: 401, extra: { mfaToken: token, methods } };
+    }
     case 'change_password':
       return onPage('auth.password_change_required', issuer);
     case 'verify_email':

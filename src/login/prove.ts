@@ -6,6 +6,7 @@ import type { Begun } from './attempt.ts';
 import { type Kept, openBegun } from './begun.ts';
 import { stepInvalid } from './flow.ts';
 import { EXTERNAL_2FA } from './methods/external-2fa.ts';
+import { EXTERNAL_OIDC } from './methods/external-oidc.ts';
 import { nextStep, type Step } from './next-step.ts';
 import type { Refusal } from './refusal.ts';
 import { type Again, base, optionsOf, pathOf, showRefusal, showSignIn } from './screens.ts';
@@ -117,7 +118,7 @@ export async function beginProof(deps: LoginRoutesDeps, visit: Visit, form: Form
     door: 'browser',
     journeyId: at.journey.id,
     methodId,
-    input: form,
+    input: methodId === EXTERNAL_OIDC ? { external: { interaction: interaction.uid } } : form,
     requiredAcr: at.policy.requiredAcr,
     invited: at.invited,
     locale: at.locale,
@@ -136,10 +137,18 @@ export async function beginProof(deps: LoginRoutesDeps, visit: Visit, form: Form
         : { alert: 'login.refused' as const };
     return showSignIn(await arrive(deps, ctx, interaction), { ...again, typed });
   }
+  if (begun.redirect !== undefined) return showTheWay(deps, visit, begun.redirect, begun.challenge);
   ctx.status = 303;
-  ctx.set('location', begun.redirect ?? `/login/${interaction.uid}${form['decision'] === 'resend' ? '?sent' : ''}`);
+  ctx.set('location', `/login/${interaction.uid}${form['decision'] === 'resend' ? '?sent' : ''}`);
   ctx.set('cache-control', 'no-store');
   ctx.body = '';
+}
+
+/** The page that leads elsewhere by itself: browsers let no form lead to another site than the page names. */
+function showTheWay(deps: LoginRoutesDeps, visit: Visit, url: string, challenge: unknown): void {
+  const { host } = challenge as { host: string };
+  showLoginPage(visit.ctx, deps.view, 'elsewhere', { ...base(visit, {}), name: host, isSecond: true, url });
+  visit.ctx.set('refresh', `0; url=${url}`);
 }
 
 function answerScript(ctx: Context, begun: Refusal | Begun): void {

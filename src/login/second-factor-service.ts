@@ -2,7 +2,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { LRUCache } from 'lru-cache';
-import type { SecondFactorService } from '../features/second-factor-service/index.ts';
+import type { HttpService } from '../features/second-factor-service/index.ts';
 import { type Breaker, createBreaker } from '../infra/circuit-breaker.ts';
 
 export const SERVICE_TIMEOUT_MS = 5000;
@@ -22,9 +22,9 @@ export interface Challenge {
 
 export interface ServiceClient {
   /** Undefined where the service says no. Throws where it does not answer as it should, or in time, or is left alone for a while. */
-  challenge(service: SecondFactorService, challenge: Challenge): Promise<Static<typeof CHALLENGED> | undefined>;
+  challenge(service: HttpService, challenge: Challenge): Promise<Static<typeof CHALLENGED> | undefined>;
   /** As `challenge`. */
-  verify(service: SecondFactorService, answer: { challengeId: string; code: string }): Promise<Static<typeof VERIFIED> | undefined>;
+  verify(service: HttpService, answer: { challengeId: string; code: string }): Promise<Static<typeof VERIFIED> | undefined>;
   close(): void;
 }
 
@@ -41,7 +41,7 @@ const NO: ReadonlySet<number> = new Set([400, 404, 409, 410, 422]);
 export function createServiceClient({ fetch }: { fetch: typeof globalThis.fetch }): ServiceClient {
   const breakers = new LRUCache<string, Breaker<Question, Reply | undefined>>({ max: MOST_SERVICES, dispose: (one) => one.close() });
 
-  async function ask(service: SecondFactorService, { path, body }: Question, signal: AbortSignal): Promise<Reply | undefined> {
+  async function ask(service: HttpService, { path, body }: Question, signal: AbortSignal): Promise<Reply | undefined> {
     const answer = await fetch(`${service.url}/${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${service.token}`, 'content-type': 'application/json', accept: 'application/json' },
@@ -57,7 +57,7 @@ export function createServiceClient({ fetch }: { fetch: typeof globalThis.fetch 
     return reply;
   }
 
-  function breakerOf(service: SecondFactorService): Breaker<Question, Reply | undefined> {
+  function breakerOf(service: HttpService): Breaker<Question, Reply | undefined> {
     // Whoever changes the address is not held up by what another did.
     const key = `${service.tenantId} ${service.revision}`;
     const known = breakers.get(key);
@@ -71,7 +71,7 @@ export function createServiceClient({ fetch }: { fetch: typeof globalThis.fetch 
 
   async function answerOf<Schema extends TSchema>(
     schema: Schema,
-    service: SecondFactorService,
+    service: HttpService,
     question: Question,
   ): Promise<Static<Schema> | undefined> {
     const reply = await breakerOf(service).ask(question);

@@ -32,6 +32,8 @@ export interface LoginRoutesDeps extends FlowDeps {
   social?: SocialDoor | undefined;
   /** Whose connection it is, for what is recorded. */
   connectionOf?(id: string): Promise<{ tenantId: string } | undefined>;
+  /** Whether the tenant has second factors proven at an OpenID provider of its own. */
+  asksElsewhere?(tenantId: string): Promise<boolean>;
   /** How second factors are set up on the way. */
   enrolments?: EnrolmentDeps | undefined;
   /** Mail can be sent: accounts can be made and passwords reset. */

@@ -59,7 +59,7 @@ interface Door {
 const MFA_DUE =
   'Where a second factor is due, of the person’s own or since the tenant of the tokens asks for one: 401 with `code: "auth.mfa_required"`, `mfaToken` and `methods`. ' +
   'Right credentials that only a page leads on from are 403 with `accountUrl`: `auth.enrolment_required` (a second factor has to be set up; `methods` that can be), ' +
-  '`auth.stronger_authentication_required` (the person has none that is strong enough), `auth.password_change_required`, `auth.terms_required`, `auth.email_unverified`.';
+  '`auth.stronger_authentication_required` (the person has none that is strong enough), `auth.browser_required` (the second factor is proven at an OpenID provider of the tenant’s), `auth.password_change_required`, `auth.terms_required`, `auth.email_unverified`.';
 const login = (path: string, body: TObject, summary: string, description: string): Door => ({
   path: `/api/auth/${path}`,
   grantType: DIRECT_LOGIN,

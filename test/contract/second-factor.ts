@@ -9,8 +9,11 @@ export interface SecondFactorFixture {
   create(): Promise<Harness>;
   /** Gives the factor to the person. */
   equip(h: Harness, person: TestPerson): Promise<void>;
-  right(h: Harness, person: TestPerson): Promise<Record<string, string>>;
-  wrong: Record<string, string>;
+  /** `redirect` is where the beginning has the browser go. */
+  right(h: Harness, person: TestPerson, redirect: string | undefined): Promise<Record<string, unknown>>;
+  wrong: Record<string, unknown>;
+  /** What it begins with; nothing where nothing is said. */
+  input?: Record<string, unknown>;
   close?(): Promise<void>;
 }
 
@@ -25,7 +28,8 @@ export function secondFactorContract(fixture: SecondFactorFixture): void {
       await fixture.close?.();
     });
 
-    const attempt = (journeyId: string, methodId: string, input: Record<string, string>): Promise<Outcome> =>
+    let redirect: string | undefined;
+    const attempt = (journeyId: string, methodId: string, input: Record<string, unknown>): Promise<Outcome> =>
       h.engine.attempt(h.stranger(), { door: 'browser', journeyId, methodId, input });
     const equipped = async (): Promise<TestPerson> => {
       const person = await h.addPerson({ password: PASSWORD });
@@ -37,7 +41,9 @@ export function secondFactorContract(fixture: SecondFactorFixture): void {
       const outcome = await attempt(journeyId, 'password', { login: person.email, password: PASSWORD });
       assert.ok('step' in outcome && outcome.step.name === 'prove', JSON.stringify(outcome));
       assert.ok(outcome.step.methods.includes(fixture.id), outcome.step.methods.join());
-      await h.engine.begin(h.stranger(), { door: 'browser', journeyId, methodId: fixture.id, input: {}, url: '' });
+      const { input = {} } = fixture;
+      const asked = await h.engine.begin(h.stranger(), { door: 'browser', journeyId, methodId: fixture.id, input, url: '' });
+      redirect = 'redirect' in asked ? asked.redirect : undefined;
       return journeyId;
     };
     const isDone = (outcome: Outcome): boolean => 'step' in outcome && outcome.step.name === 'done';
@@ -47,7 +53,7 @@ export function secondFactorContract(fixture: SecondFactorFixture): void {
       const person = await equipped();
       const journeyId = await begun(person);
       const seen = (await attempts()).length;
-      const outcome = await attempt(journeyId, fixture.id, await fixture.right(h, person));
+      const outcome = await attempt(journeyId, fixture.id, await fixture.right(h, person, redirect));
       assert.ok('step' in outcome && outcome.step.name === 'done', JSON.stringify(outcome));
       assert.equal(outcome.step.acr, 'urn:gatehouse:acr:2fa');
       assert.ok(outcome.step.amr.includes('mfa'));
@@ -60,7 +66,10 @@ export function secondFactorContract(fixture: SecondFactorFixture): void {
     it('does not say by itself who somebody is', async () => {
       const person = await equipped();
       await begun(person);
-      const outcome = await attempt(sha256(newSecret()), fixture.id, { login: person.email, ...(await fixture.right(h, person)) });
+      const outcome = await attempt(sha256(newSecret()), fixture.id, {
+        login: person.email,
+        ...(await fixture.right(h, person, redirect)),
+      });
       assert.ok('refused' in outcome, JSON.stringify(outcome));
     });
 
@@ -74,14 +83,14 @@ export function secondFactorContract(fixture: SecondFactorFixture): void {
       assert.equal(events.length, inputs.length);
       assert.ok(events.every(({ type, reason }) => type === 'login.refused' && reason));
       assert.equal(events.filter(({ reason }) => reason === 'limit.code').length, 3, events.map(({ reason }) => reason).join());
-      const held = await attempt(journeyId, fixture.id, await fixture.right(h, person));
+      const held = await attempt(journeyId, fixture.id, await fixture.right(h, person, redirect));
       assert.equal('refused' in held && held.status, 429);
     });
 
     it('is taken once, of any number at the same time and in turn', async () => {
       const person = await equipped();
       const journeyId = await begun(person);
-      const right = await fixture.right(h, person);
+      const right = await fixture.right(h, person, redirect);
       const outcomes = await Promise.all(Array.from({ length: 20 }, () => attempt(journeyId, fixture.id, right)));
       assert.equal(outcomes.filter(isDone).length, 1, JSON.stringify(outcomes.map((one) => 'refused' in one && one.refused)));
       assert.equal(isDone(await attempt(journeyId, fixture.id, right)), false);

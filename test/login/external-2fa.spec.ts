@@ -111,6 +111,10 @@ describe('a second factor at a service of the tenant’s own', function () {
       assert.equal((await app.api('DELETE', path)).status, 404);
       const bare = await app.api('PUT', path, { url: fake.url() });
       assert.equal(bare.status, 422, 'the first time with a token');
+      const stray = await app.api('PUT', path, { url: fake.url(), token: fake.token, roles: ['owner', 'nurse'] });
+      assert.equal(stray.status, 422);
+      assert.match(stray.text, /"\/roles\/1"/);
+      await done(app.api('POST', '/api/roles', { roleName: 'nurse', permissions: [] }, { 'x-tenant-id': tenantId }), 201);
       const made = await app.api('PUT', path, { url: `${fake.url()}/`, token: fake.token, roles: ['nurse'] });
       assert.equal(made.status, 200, made.text);
       const etag = made.headers.get('etag') ?? assert.fail('no tag');
@@ -215,7 +219,8 @@ describe('a second factor at a service of the tenant’s own', function () {
     const answers = await Promise.all(Array.from({ length: 20 }, () => answer(mfaToken, code)));
     assert.equal(answers.filter(({ status }) => status === 200).length, 1, JSON.stringify(answers.map(({ status }) => status)));
     assert.equal(await sessionsOf(person), 1);
-    assert.ok(fake.verified.length <= 5, `${fake.verified.length} of twenty were judged`);
+    // The right one forgives what was counted before it.
+    assert.ok(fake.verified.length <= 10, `${fake.verified.length} of twenty were judged`);
   });
 
   it('judges five wrong codes and no more, and asks a person’s device so often and no more', async () => {

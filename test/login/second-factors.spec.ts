@@ -4,8 +4,12 @@ import { newId } from '#src/core/ids.ts';
 import { hashRecoveryCodes } from '#src/features/factors/recovery-codes.ts';
 import type { LoginMethod } from '#src/login/method.ts';
 import { external2faMethod } from '#src/login/methods/external-2fa.ts';
+import { externalOidcMethod } from '#src/login/methods/external-oidc.ts';
+import { createProviderClient, type ProviderClient } from '#src/login/second-factor-provider.ts';
 import { createServiceClient, type ServiceClient } from '#src/login/second-factor-service.ts';
+import { createUpstreams } from '#src/login/social/upstreams.ts';
 import { type FakeSecondFactor, startSecondFactorService } from '#test/support/second-factor-service.ts';
+import { CLIENT_ID, CLIENT_SECRET, type FakeUpstream, startUpstream } from '#test/support/upstream.ts';
 import { secondFactorContract } from '../contract/second-factor.ts';
 import { createHarness, type Harness, type TestPerson } from './harness.ts';
 
@@ -46,7 +50,7 @@ secondFactorContract({
   async create() {
     fake = await startSecondFactorService();
     client = createServiceClient({ fetch });
-    const service = { revision: newId(), url: fake.url(), token: fake.token, roles: [], whenUnavailable: 'refuse' } as const;
+    const service = { kind: 'http', revision: newId(), url: fake.url(), token: fake.token, roles: [], whenUnavailable: 'refuse' } as const;
     const method = external2faMethod({ client, serviceOf: async ({ homeTenantId: tenantId }) => ({ ...service, tenantId }) });
     return createHarness(() => [method as unknown as LoginMethod]);
   },
@@ -56,5 +60,52 @@ secondFactorContract({
   async close() {
     client.close();
     await fake.close();
+  },
+});
+
+let upstream: FakeUpstream;
+let provider: ProviderClient;
+secondFactorContract({
+  id: 'external-oidc',
+  async create() {
+    upstream = await startUpstream();
+    const { fetch } = upstream;
+    return createHarness(({ clock }) => {
+      provider = createProviderClient({ fetch, upstreams: createUpstreams({ fetch, clock }) });
+      const service = {
+        kind: 'oidc',
+        revision: newId(),
+        issuer: upstream.issuer,
+        clientId: CLIENT_ID,
+        clientSecret: CLIENT_SECRET,
+        subjectClaim: 'sub',
+        acrValues: [],
+        amrValues: [],
+        maxAgeSeconds: 0,
+        roles: [],
+        whenUnavailable: 'refuse',
+      } as const;
+      const method = externalOidcMethod({ client: provider, serviceOf: async ({ homeTenantId: tenantId }) => ({ ...service, tenantId }) });
+      return [method as unknown as LoginMethod];
+    });
+  },
+  equip: async () => {},
+  input: { external: { interaction: 'here' } },
+  async right(h, { id }, redirect = '') {
+    upstream.someone = { sub: id, more: { auth_time: Math.floor(h.clock.now().getTime() / 1000) } };
+    const { url } = await upstream.authorize(redirect);
+    return { external: { answer: [...url.searchParams] } };
+  },
+  wrong: {
+    external: {
+      answer: [
+        ['code', 'made-up'],
+        ['state', 'here.made-up'],
+      ],
+    },
+  },
+  async close() {
+    provider.close();
+    await upstream.close();
   },
 });

@@ -48,6 +48,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
       },
     },
     elsewhere: { name: 'elsewhere', data: { name: who, key: 'acme', url: '/login/uid/social/acme' } },
+    'elsewhere-second': { name: 'elsewhere', data: { name: who, isSecond: true, url: 'https://factor.example/authorize' } },
     'login-refused': { name: 'login', data: { csrf, client, login: who, alert: 'login.refused', resetUrl: '/reset' } },
     register: { name: 'register', data: { csrf, client, loginUrl: '/login', minLength: 10 } },
     'register-refused': {

@@ -15,8 +15,10 @@ export function createSecondFactorServices({ db, box, feed }: { db: Database; bo
     async read(tenantId) {
       const found = await serviceOf(db, tenantId);
       if (!found) return { service: undefined };
-      const { tokenSealed, ...rest } = found;
-      return { service: { ...rest, token: openToken(box, tenantId, Buffer.from(tokenSealed, 'base64')) } };
+      const { tokenSealed, url, oidc, ...common } = found;
+      const secret = openToken(box, tenantId, Buffer.from(tokenSealed, 'base64'));
+      if (oidc) return { service: { ...common, ...oidc, kind: 'oidc', clientSecret: secret } };
+      return { service: { ...common, kind: 'http', url: url ?? '', token: secret } };
     },
   });
   return { of: async (tenantId) => (await tenants.find(tenantId))?.service, drop: tenants.drop };

@@ -1,12 +1,14 @@
 /** A tenant's own service for second factors. */
+import { isDeepStrictEqual } from 'node:util';
 import { type FieldError, invalidInput, notFound } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
 import type { Scope } from '../../core/scope.ts';
 import { checkIfMatch } from '../../http/etag.ts';
-import type { Database } from '../../infra/postgres.ts';
+import type { Database, Sql } from '../../infra/postgres.ts';
 import { isPublicAddress } from '../../infra/public-address.ts';
 import type { SecretBox } from '../../infra/secret-box.ts';
 import type { Transact } from '../audit/index.ts';
+import type { ProviderSettings } from './index.ts';
 import type { ServiceInput } from './schema.ts';
 import { deleteService, findService, lockService, type ServiceRow, saveService } from './store.ts';
 
@@ -16,6 +18,8 @@ export interface SecondFactorServiceDeps {
   box: SecretBox;
   /** Hosts that may be reached although they are private, and by plain http. */
   outboundAllowHosts: readonly string[];
+  /** Which of these names are no roles of the tenant; its roles stay as they are until the transaction ends. */
+  unknownRoles(sql: Sql, tenantId: string, names: readonly string[]): Promise<string[]>;
   /** Called after a commit, so that this process need not wait for the notification. */
   changed(tenantId: string): void;
 }
@@ -34,34 +38,36 @@ export async function getService({ db }: Pick<SecondFactorServiceDeps, 'db'>, { 
   return row;
 }
 
-/** Sets the service, or replaces it. A token that is kept goes to no other host. Throws 412, 422. */
-export async function putService(
-  deps: SecondFactorServiceDeps,
-  scope: Scope,
-  { url: typed, token, roles = [], whenUnavailable = 'refuse' }: ServiceInput,
-  ifMatch?: string,
-): Promise<ServiceRow> {
-  const url = typed.replace(/\/+$/, '');
-  const fault = faultOfUrl(url, deps.outboundAllowHosts);
+/** Sets the service, or replaces it. What is kept of its secret goes to no other host, and to no other client's name. Throws 412, 422. */
+export async function putService(deps: SecondFactorServiceDeps, scope: Scope, input: ServiceInput, ifMatch?: string): Promise<ServiceRow> {
+  const { roles = [], whenUnavailable = 'refuse' } = input;
+  const wanted = input.kind === 'oidc' ? provider(deps, input) : service(deps, input);
   const row = await deps.transact(scope, async ({ sql, record }) => {
     const before = await lockService(sql, scope.tenantId);
     checkIfMatch(ifMatch, before?.revision ?? '');
-    const errors: FieldError[] = fault === undefined ? [] : [{ pointer: '/url', message: fault }];
-    const mayKeep = before !== undefined && fault === undefined && new URL(before.url).origin === new URL(url).origin;
-    if (token === undefined && !mayKeep)
-      errors.push({ pointer: '/token', message: before ? 'is required: the one that is kept is for another host' : 'is required' });
+    const errors = [...wanted.errors];
+    const { secret, secretName, keptAt, url, oidc } = wanted;
+    if (secret === undefined && (keptAt === undefined || before === undefined || keptAt !== placeOf(before)))
+      errors.push({ pointer: `/${secretName}`, message: before ? 'is required: the one that is kept is for another host' : 'is required' });
+    // One that stood there before may be gone by now: it is nobody's.
+    const added = roles.filter((name) => !before?.roles.includes(name));
+    const unknown = new Set(await deps.unknownRoles(sql, scope.tenantId, added));
+    for (const [index, name] of roles.entries())
+      if (unknown.has(name)) errors.push({ pointer: `/roles/${index}`, message: 'is no role of the tenant' });
     if (errors.length > 0) throw invalidInput(errors);
-    const sealed = token === undefined ? before?.token_sealed : deps.box.seal(token, contextOf(scope.tenantId));
+    const sealed = secret === undefined ? before?.token_sealed : deps.box.seal(secret, contextOf(scope.tenantId));
     const saved = await saveService(sql, scope.tenantId, {
       revision: newId(),
       url,
+      oidc,
       token_sealed: sealed!,
       roles,
       when_unavailable: whenUnavailable,
     });
     const fields = [
-      ...(before?.url === url ? [] : ['url']),
-      ...(token === undefined ? [] : ['token']),
+      ...((before?.url ?? null) === url ? [] : ['url']),
+      ...(isDeepStrictEqual(before?.oidc ?? null, oidc) ? [] : ['oidc']),
+      ...(secret === undefined ? [] : [secretName]),
       ...(before && JSON.stringify(before.roles) === JSON.stringify(roles) ? [] : ['roles']),
       ...(before?.when_unavailable === whenUnavailable ? [] : ['whenUnavailable']),
     ];
@@ -70,6 +76,45 @@ export async function putService(
   });
   deps.changed(scope.tenantId);
   return row;
+}
+
+interface Wanted {
+  errors: FieldError[];
+  url: string | null;
+  oidc: ProviderSettings | null;
+  secret: string | undefined;
+  secretName: 'token' | 'clientSecret';
+  /** Where a kept secret may go on going; undefined where that is not known. */
+  keptAt: string | undefined;
+}
+
+/** Whom a secret is for. */
+const placeOf = ({ url, oidc }: Pick<ServiceRow, 'url' | 'oidc'>): string =>
+  oidc ? `oidc ${oidc.issuer} ${oidc.clientId}` : `http ${new URL(url ?? '').origin}`;
+
+const OF_HTTP = ['url', 'token'] as const;
+const OF_OIDC = ['issuer', 'clientId', 'clientSecret', 'subjectClaim', 'acrValues', 'amrValues', 'maxAgeSeconds'] as const;
+
+const strangers = (input: ServiceInput, names: readonly (keyof ServiceInput)[], kind: string): FieldError[] =>
+  names.filter((name) => input[name] !== undefined).map((name) => ({ pointer: `/${name}`, message: `does not go with ${kind}` }));
+
+function service({ outboundAllowHosts }: SecondFactorServiceDeps, input: ServiceInput): Wanted {
+  const errors = strangers(input, OF_OIDC, 'http');
+  const url = (input.url ?? '').replace(/\/+$/, '');
+  const fault = input.url === undefined ? 'is required' : faultOfUrl(url, outboundAllowHosts);
+  if (fault !== undefined) errors.push({ pointer: '/url', message: fault });
+  const keptAt = fault === undefined ? placeOf({ url, oidc: null }) : undefined;
+  return { errors, url, oidc: null, secret: input.token, secretName: 'token', keptAt };
+}
+
+function provider({ outboundAllowHosts }: SecondFactorServiceDeps, input: ServiceInput): Wanted {
+  const errors = strangers(input, OF_HTTP, 'oidc');
+  const { issuer = '', clientId = '', clientSecret, subjectClaim = 'sub', acrValues = [], amrValues = [], maxAgeSeconds = 0 } = input;
+  const fault = input.issuer === undefined ? 'is required' : faultOfUrl(issuer, outboundAllowHosts);
+  if (fault !== undefined) errors.push({ pointer: '/issuer', message: fault });
+  if (input.clientId === undefined) errors.push({ pointer: '/clientId', message: 'is required' });
+  const oidc: ProviderSettings = { issuer, clientId, subjectClaim, acrValues, amrValues, maxAgeSeconds };
+  return { errors, url: null, oidc, secret: clientSecret, secretName: 'clientSecret', keptAt: placeOf({ url: null, oidc }) };
 }
 
 /** From then on people prove the factors that they have here. Throws 404, 412. */

@@ -5,6 +5,9 @@ import { getService, putService, removeService, type SecondFactorServiceDeps } f
 import { SERVICE, SERVICE_INPUT, type ServiceView } from './schema.ts';
 import type { ServiceRow } from './store.ts';
 
+/** Where a provider sends the browser back to: one address for each tenant's. */
+export const secondFactorCallback = (issuer: string, tenantId: string): string => `${issuer}/login/callback/second-factor/${tenantId}`;
+
 export interface SecondFactorServiceRouteDeps extends SecondFactorServiceDeps {
   inTenant(scope: Scope, id: string): Promise<Scope>;
 }
@@ -23,17 +26,17 @@ export function secondFactorServiceRoutes(deps: SecondFactorServiceRouteDeps): R
       description: 'Never its token.',
       access: 'tenants.read',
       reply: SERVICE,
-      handle: async (_scope, { loaded }) => versioned(await getService(deps, loaded)),
+      handle: async (scope, { loaded }) => versioned(scope, await getService(deps, loaded)),
     }),
     route('PUT /api/tenants/{id}/second-factor-service', {
       ...common,
       summary: 'Set the second-factor service of a tenant',
       description:
-        'People at home in the tenant prove their second factor there, by the method `external-2fa`; a passkey still counts. `POST {url}/challenge` with `challengeId`, `userId`, `username`, `purpose` and `tenantId` has a code sent or shown and answers 202, with a `message` for the person if it likes; `POST {url}/verify` with `challengeId` and `code` answers `{"ok": true}` or `{"ok": false}`, and may name what was shown in `amr` (RFC 8176). Both with the token, within five seconds, in at most 64 KiB. 400, 404, 409, 410 and 422 are a no; whatever else comes counts as no answer, and nobody is let in for want of one.',
+        'People at home in the tenant prove their second factor there; a passkey still counts. Of kind `http`, by the method `external-2fa`: `POST {url}/challenge` with `challengeId`, `userId`, `username`, `purpose` and `tenantId` has a code sent or shown and answers 202, with a `message` for the person if it likes; `POST {url}/verify` with `challengeId` and `code` answers `{"ok": true}` or `{"ok": false}`, and may name what was shown in `amr` (RFC 8176). Both with the token, within five seconds, in at most 64 KiB. 400, 404, 409, 410 and 422 are a no; whatever else comes counts as no answer, and nobody is let in for want of one. Of kind `oidc`, by the method `external-oidc`, on pages only: the browser is sent to the provider (authorization code, state, nonce, PKCE where it is announced) with `login_hint`, `max_age` and `acr_values`; the ID token has to be about the same person. It signs nobody in by itself and makes no account.',
       access: 'tenants.write',
       body: SERVICE_INPUT,
       reply: SERVICE,
-      handle: async (_scope, { loaded, body, ifMatch }) => versioned(await putService(deps, loaded, body, ifMatch)),
+      handle: async (scope, { loaded, body, ifMatch }) => versioned(scope, await putService(deps, loaded, body, ifMatch)),
     }),
     route('DELETE /api/tenants/{id}/second-factor-service', {
       ...common,
@@ -49,10 +52,14 @@ export function secondFactorServiceRoutes(deps: SecondFactorServiceRouteDeps): R
   ];
 }
 
-const versioned = (row: ServiceRow): Answer => answer(viewOf(row), { version: row.revision });
+const versioned = ({ request: { issuer } }: Scope, row: ServiceRow): Answer =>
+  answer(viewOf(row, secondFactorCallback(issuer, row.tenant_id)), { version: row.revision });
 
-const viewOf = (row: ServiceRow): ServiceView => ({
-  url: row.url,
+const viewOf = (row: ServiceRow, redirectUri: string): ServiceView => ({
+  ...(row.oidc
+    ? { kind: 'oidc', ...row.oidc, acrValues: [...row.oidc.acrValues], amrValues: [...row.oidc.amrValues] }
+    : { kind: 'http', url: row.url ?? '' }),
+  ...(row.oidc ? { redirectUri } : {}),
   roles: row.roles,
   whenUnavailable: row.when_unavailable,
   createdAt: row.created_at.toISOString(),

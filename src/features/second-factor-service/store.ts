@@ -1,10 +1,13 @@
 import type { Database, Sql, Statement } from '../../infra/postgres.ts';
-import type { SecondFactorService, WhenUnavailable } from './index.ts';
+import type { ProviderSettings, WhenUnavailable } from './index.ts';
 
 export interface ServiceRow {
   tenant_id: string;
   revision: string;
-  url: string;
+  /** Of a service that is asked by HTTP; null of an OpenID provider. */
+  url: string | null;
+  oidc: ProviderSettings | null;
+  /** The token, or the client's secret at the provider. */
   token_sealed: Buffer;
   roles: string[];
   when_unavailable: WhenUnavailable;
@@ -12,7 +15,7 @@ export interface ServiceRow {
   updated_at: Date;
 }
 
-export type ServiceValues = Pick<ServiceRow, 'revision' | 'url' | 'token_sealed' | 'roles' | 'when_unavailable'>;
+export type ServiceValues = Pick<ServiceRow, 'revision' | 'url' | 'oidc' | 'token_sealed' | 'roles' | 'when_unavailable'>;
 
 export const findService = (sql: Sql, tenantId: string): Promise<ServiceRow | undefined> =>
   sql<ServiceRow>('second_factor_services').where({ tenant_id: tenantId }).first();
@@ -24,10 +27,11 @@ export async function lockService(sql: Sql, tenantId: string): Promise<ServiceRo
 }
 
 export async function saveService(sql: Sql, tenantId: string, values: ServiceValues): Promise<ServiceRow> {
+  const stored = { ...values, oidc: values.oidc && JSON.stringify(values.oidc) };
   const [row] = await sql('second_factor_services')
-    .insert({ ...values, tenant_id: tenantId })
+    .insert({ ...stored, tenant_id: tenantId })
     .onConflict('tenant_id')
-    .merge({ ...values, updated_at: sql.raw('clock_timestamp()') })
+    .merge({ ...stored, updated_at: sql.raw('clock_timestamp()') })
     .returning<ServiceRow[]>('*');
   return row!;
 }
@@ -35,7 +39,15 @@ export async function saveService(sql: Sql, tenantId: string, values: ServiceVal
 export const deleteService = (sql: Sql, tenantId: string): Promise<number> =>
   sql('second_factor_services').where({ tenant_id: tenantId }).delete();
 
-export type SealedService = Omit<SecondFactorService, 'token'> & { tokenSealed: string };
+export interface SealedService {
+  tenantId: string;
+  revision: string;
+  url: string | null;
+  oidc: ProviderSettings | null;
+  roles: readonly string[];
+  whenUnavailable: WhenUnavailable;
+  tokenSealed: string;
+}
 
 const OF_TENANT: Statement = { name: 'second-factor-service-of-tenant', text: 'select second_factor_service_of($1) as service' };
 

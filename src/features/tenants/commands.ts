@@ -32,6 +32,8 @@ export interface TenantDeps {
   roles: Pick<RoleBooks, 'drop'>;
   /** Ids of the ways to sign in that there are. */
   methods: readonly string[];
+  /** Which of these names are no roles of the tenant; its roles stay as they are until the transaction ends. */
+  unknownRoles(sql: Sql, tenantId: string, names: readonly string[]): Promise<string[]>;
   /** Days between deletion and the end of everything. */
   graceDays: number;
   /** Fills a new tenant from a template, in the transaction that makes it; answers the template's type and settings. Throws 422 for an unknown one. */
@@ -68,6 +70,7 @@ export async function createTenant(deps: TenantDeps, scope: Scope, input: Tenant
     await checkTemplateOf(work.sql, settings);
     const made = await insertWithSlug(work, { id, name: input.name, type: input.type ?? template?.type ?? 'team', settings }, input.slug);
     await template?.apply(inside);
+    await checkRolesOf(deps, work.sql, id, settings, template?.settings);
     const ownerId = input.ownerId ?? (input.ownerEmail === undefined && scope.actor.type === 'user' ? scope.actor.id : undefined);
     if (ownerId !== undefined) {
       if (!isId(ownerId) || !(await personExists(work.sql, ownerId)))
@@ -116,6 +119,7 @@ async function changeTenant(
     if (change.settings) {
       checkSettings(deps, change.settings);
       await checkTemplateOf(sql, change.settings, storedSettings(before.settings));
+      await checkRolesOf(deps, sql, before.id, change.settings, storedSettings(before.settings));
     }
     if (change.slug !== undefined && isId(change.slug)) throw invalidInput([{ pointer: '/slug', message: 'must not look like an id' }]);
     if (change.type !== undefined && change.type !== before.type) {
@@ -237,6 +241,27 @@ async function checkTemplateOf(sql: Sql, { personalTenant }: StoredSettings, bef
   const id = personalTenant?.templateId;
   if (id === undefined || id === before?.personalTenant?.templateId || (isId(id) && (await keepTemplate(sql, id)))) return;
   throw invalidInput([{ pointer: '/settings/personalTenant/templateId', message: 'is no template of this installation' }]);
+}
+
+/** Roles of the tenant; one that stood there before may be gone by now, and is nobody's until there is another of that name. Throws 422. */
+async function checkRolesOf(
+  { unknownRoles }: TenantDeps,
+  sql: Sql,
+  tenantId: string,
+  { secondFactorRoles = [] }: StoredSettings,
+  before?: StoredSettings,
+): Promise<void> {
+  const unknown = new Set(
+    await unknownRoles(
+      sql,
+      tenantId,
+      secondFactorRoles.filter((name) => !before?.secondFactorRoles?.includes(name)),
+    ),
+  );
+  const errors = secondFactorRoles.flatMap((name, index) =>
+    unknown.has(name) ? [{ pointer: `/settings/secondFactorRoles/${index}`, message: 'is no role of the tenant' }] : [],
+  );
+  if (errors.length > 0) throw invalidInput(errors);
 }
 
 function fieldsOf(before: TenantRow, change: TenantChange): string[] {

@@ -30,7 +30,8 @@ export const TENANT_SETTINGS = Type.Object(
       Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
         maxItems: 50,
         uniqueItems: true,
-        description: 'Names of roles; whoever has one of them in the tenant needs a second factor',
+        description:
+          'Names of roles that the tenant has; whoever has one of them in the tenant needs a second factor. A role that is deleted later is held by nobody',
       }),
     ),
     country: optional(

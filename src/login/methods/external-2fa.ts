@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { newSecret } from '../../core/ids.ts';
-import type { SecondFactorService } from '../../features/second-factor-service/index.ts';
+import type { HttpService, SecondFactorService } from '../../features/second-factor-service/index.ts';
 import type { Account, LoginMethod } from '../method.ts';
 import type { ServiceClient } from '../second-factor-service.ts';
 
@@ -12,6 +12,7 @@ const Asked = Type.Object({ challengeId: Type.String(), revision: Type.String() 
 
 /** Of what a service may say of how somebody was asked, what contract and RFC 8176 know. */
 const AMR: ReadonlySet<string> = new Set(['otp', 'sms', 'hwk', 'swk', 'user']);
+export const knownAmr = (said: readonly string[] = []): string[] => said.filter((value) => AMR.has(value));
 
 export interface External2faDeps {
   /** The service that the person is to be asked by: that of the home, where they fall under it. */
@@ -20,7 +21,11 @@ export interface External2faDeps {
 }
 
 /** A second factor that the tenant has proven at a service of its own: asked by HTTP, and the code that it gave judged there. */
-export function external2faMethod({ serviceOf, client }: External2faDeps): LoginMethod<typeof Input> {
+export function external2faMethod({ serviceOf: anyOf, client }: External2faDeps): LoginMethod<typeof Input> {
+  const serviceOf = async (account: Account): Promise<HttpService | undefined> => {
+    const service = await anyOf(account);
+    return service?.kind === 'http' ? service : undefined;
+  };
   return {
     id: EXTERNAL_2FA,
     factor: 'possession',
@@ -56,7 +61,7 @@ export function external2faMethod({ serviceOf, client }: External2faDeps): Login
       try {
         const said = await client.verify(service, { challengeId: begun.challengeId, code: code.trim() });
         if (said?.ok !== true) return { ok: false, reason: 'external.wrong' };
-        return { ok: true, userId: account.id, amr: (said.amr ?? []).filter((value) => AMR.has(value)) };
+        return { ok: true, userId: account.id, amr: knownAmr(said.amr) };
       } catch {
         return { ok: false, reason: 'external.unavailable', unavailable: service.whenUnavailable };
       }

@@ -2,7 +2,7 @@
 import { createRemoteJWKSet, type JWTPayload, type JWTVerifyGetKey, customFetch as joseFetch, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
 import { epochSeconds } from '../../core/clock.ts';
-import type { Answer, Ask, LogoutClaims, Upstream, UpstreamPerson } from './provider.ts';
+import type { Answer, Ask, LogoutClaims, SignOutAsk, Upstream, UpstreamPerson } from './provider.ts';
 import { UpstreamRefused } from './provider.ts';
 
 /** Never `none`, never a key that both sides know (RFC 8725 section 3.1, 3.2). */
@@ -87,6 +87,7 @@ export async function authorizationUrl(upstream: Upstream, settings: OpenIdSetti
   const { scopes } = upstream.connection.options;
   return oidc.buildAuthorizationUrl(found.config, {
     ...settings.parameters,
+    ...ask.parameters,
     redirect_uri: ask.redirectUri,
     scope: ['openid', ...(scopes ?? settings.scopes).filter((scope) => scope !== 'openid')].join(' '),
     state: ask.state,
@@ -95,6 +96,23 @@ export async function authorizationUrl(upstream: Upstream, settings: OpenIdSetti
       ? { code_challenge: await oidc.calculatePKCECodeChallenge(ask.verifier), code_challenge_method: 'S256' }
       : {}),
     ...(ask.loginHint === undefined ? {} : { login_hint: ask.loginHint }),
+    ...(ask.locale === undefined ? {} : { ui_locales: ask.locale }),
+  });
+}
+
+/** OpenID Connect RP-Initiated Logout 1.0 section 2. Throws UpstreamRefused where the provider names no such place, or one that is no web page. */
+export async function endSessionUrl(upstream: Upstream, settings: OpenIdSettings, ask: SignOutAsk): Promise<URL> {
+  const { config } = await known(upstream, settings);
+  const { end_session_endpoint: endpoint } = config.serverMetadata();
+  const found = endpoint === undefined ? null : URL.parse(endpoint);
+  if (!found) throw new UpstreamRefused('logout.unsupported');
+  // A browser is sent there: whatever else the provider's document says, it is a page, and no plainer than the provider itself.
+  if (found.protocol !== 'https:' && !(found.protocol === 'http:' && insecure(upstream, settings.issuer)))
+    throw new UpstreamRefused('discovery.end_session_endpoint');
+  return oidc.buildEndSessionUrl(config, {
+    ...(ask.idToken === undefined ? {} : { id_token_hint: ask.idToken }),
+    post_logout_redirect_uri: ask.returnUri,
+    state: ask.state,
     ...(ask.locale === undefined ? {} : { ui_locales: ask.locale }),
   });
 }
@@ -116,7 +134,8 @@ export async function exchanged(upstream: Upstream, settings: OpenIdSettings, an
   const subject = String(claims.sub);
   const wanted = settings.userinfo && typeof claims['email'] !== 'string' && config.serverMetadata().userinfo_endpoint !== undefined;
   const more = wanted ? await oidc.fetchUserInfo(config, tokens.access_token, subject) : {};
-  return personOf(settings, { ...more, ...claims });
+  const person = personOf(settings, { ...more, ...claims });
+  return upstream.connection.options.logoutAtProvider ? { ...person, idToken: tokens.id_token } : person;
 }
 
 async function withAuth(upstream: Upstream, { config }: Known, auth: oidc.ClientAuth): Promise<oidc.Configuration> {
@@ -192,7 +211,10 @@ export async function judgedLogout(upstream: Upstream, settings: OpenIdSettings,
   if (typeof events !== 'object' || events === null || !Object.hasOwn(events, LOGOUT_EVENT))
     throw new UpstreamRefused('logout_token.events');
   if ('nonce' in payload) throw new UpstreamRefused('logout_token.nonce');
-  if (epochSeconds(upstream.clock.now()) - iat! > OLDEST_TOKEN_SECONDS) throw new UpstreamRefused('logout_token.iat');
+  const age = epochSeconds(upstream.clock.now()) - iat!;
+  // Of the future neither: it would be good for longer than its number is remembered.
+  if (age > OLDEST_TOKEN_SECONDS || age < -TOLERANCE_SECONDS) throw new UpstreamRefused('logout_token.iat');
+  if (typeof jti !== 'string' || jti === '') throw new UpstreamRefused('logout_token.jti');
   if (sub === undefined && typeof sid !== 'string') throw new UpstreamRefused('logout_token.sub');
-  return { subject: sub, sid: typeof sid === 'string' ? sid : undefined, jti: String(jti), issuedAt: iat! };
+  return { subject: sub, sid: typeof sid === 'string' ? sid : undefined, jti, issuedAt: iat! };
 }

@@ -14,6 +14,8 @@ export interface UpstreamPerson {
   amr?: readonly string[] | undefined;
   /** The session there, where it is told (OpenID Connect Back-Channel Logout 1.0). */
   sid?: string | undefined;
+  /** As the provider signed it, where signing out is to go on there. */
+  idToken?: string | undefined;
 }
 
 /** What the browser is sent with. */
@@ -25,6 +27,8 @@ export interface Ask {
   verifier: string;
   loginHint?: string | undefined;
   locale?: string | undefined;
+  /** Further parameters of the authorization request. */
+  parameters?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What came back; what was asked with belongs to the browser that brings it. A code that an app brings has no state. */
@@ -51,6 +55,15 @@ export interface LogoutClaims {
   issuedAt: number;
 }
 
+/** What the browser is sent with to sign out (OpenID Connect RP-Initiated Logout 1.0 section 2). */
+export interface SignOutAsk {
+  idToken?: string | undefined;
+  /** Where it comes back to. */
+  returnUri: string;
+  state: string;
+  locale?: string | undefined;
+}
+
 export interface Upstream {
   connection: Connection;
   /** Guarded; bounded in time and size. */
@@ -74,6 +87,8 @@ export interface SocialProvider {
   judgeToken(upstream: Upstream, token: BroughtToken): Promise<UpstreamPerson>;
   /** A logout token of the provider's (OpenID Connect Back-Channel Logout 1.0 section 2.6). */
   judgeLogout?(upstream: Upstream, token: string): Promise<LogoutClaims>;
+  /** Where the browser goes to sign out there. */
+  endSession?(upstream: Upstream, ask: SignOutAsk): Promise<URL>;
 }
 
 /** `reason` is a code for the audit log. */

@@ -3,7 +3,16 @@ import type { ClientLabel, PageBase } from '../../http/pages.ts';
 import { type PageOptions, renderPage, type View } from '../../http/view.ts';
 
 /** Another way to prove who one is: a button `name="method"`. */
-export type MethodId = 'password' | 'passkey' | 'email-otp' | 'magic-link' | 'sms-otp' | 'totp' | 'recovery-code' | 'external-2fa';
+export type MethodId =
+  | 'password'
+  | 'passkey'
+  | 'email-otp'
+  | 'magic-link'
+  | 'sms-otp'
+  | 'totp'
+  | 'recovery-code'
+  | 'external-2fa'
+  | 'external-oidc';
 
 export interface LoginPage extends PageBase {
   /** What was typed before; never the password. */
@@ -125,7 +134,10 @@ export interface ExpiredPage extends PageBase {
 /** The way to another provider, which the browser takes by itself. */
 export interface ElsewherePage extends PageBase {
   name: string;
-  key: string;
+  /** Of a connection. */
+  key?: string | undefined;
+  /** For a second factor, at the tenant's own provider. */
+  isSecond?: boolean | undefined;
   url: string;
 }
 

@@ -1,6 +1,7 @@
 /** The routes of tenants on a database of their own, wired as the server does it where a test needs no more. */
 
 import { createDefinitions } from '#src/features/attributes/commands.ts';
+import { unknownRoles } from '#src/features/roles/named.ts';
 import { createRoles } from '#src/features/roles/templates.ts';
 import { createTenantCache } from '#src/features/tenants/cache.ts';
 import type { TenantDeps } from '#src/features/tenants/commands.ts';
@@ -29,6 +30,7 @@ export async function startTenantApi(more: (parts: TenantParts) => readonly Rout
       tenants: createTenantCache({ db, feed }),
       roles: rolesNow(db),
       methods: ['password'],
+      unknownRoles,
       graceDays: 30,
       openTemplate: (work, id) => openTemplate({ createRoles, createDefinitions }, work, id),
       inviteOwner: async () => {},

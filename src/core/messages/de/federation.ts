@@ -8,6 +8,8 @@ export const federation = {
     'Zu Ihrer E-Mail-Adresse gibt es bereits ein Konto. Melden Sie sich einmal daran an; danach öffnet auch {name} dieses Konto.',
   'social.elsewhere_title': 'Anmelden bei {name}',
   'social.elsewhere': 'Mit dieser Adresse melden Sie sich bei {name} an. Sie werden dorthin geleitet.',
+  'signing_out.title': 'Abmelden auch bei {name}',
+  'signing_out.lead': 'Hier sind Sie abgemeldet. Sie werden zu {name} geleitet, um sich auch dort abzumelden.',
   'identities.title': 'Verknüpfte Konten',
   'identities.lead': 'Damit können Sie sich ohne Ihr Passwort anmelden.',
   'identities.manage': 'Verknüpfte Konten verwalten',

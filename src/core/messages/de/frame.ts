@@ -18,6 +18,7 @@ export const frame = {
 
   // Fields
   'field.login': 'E-Mail-Adresse oder Benutzername',
+  'field.login_or_phone': 'E-Mail-Adresse, Telefonnummer oder Benutzername',
   'field.email': 'E-Mail-Adresse',
   'field.password': 'Passwort',
   'field.current_password': 'Aktuelles Passwort',

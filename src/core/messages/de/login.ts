@@ -9,6 +9,7 @@ export const login = {
   'method.recovery-code': 'Wiederherstellungscode verwenden',
   'method.magic-link': 'Link per E-Mail erhalten',
   'method.external-2fa': 'Zweiten Faktor Ihrer Firma verwenden',
+  'method.external-oidc': 'Zweiten Faktor Ihrer Firma verwenden',
 
   // Sign in
   'login.title': 'Anmelden',
@@ -38,6 +39,9 @@ export const login = {
     'Falls {to} zu einem Konto gehört, haben wir einen Link dorthin geschickt. Öffnen Sie ihn in diesem Browser, oder geben Sie den Code aus der E-Mail ein.',
   'prove.wrong': 'Das stimmt nicht. Versuchen Sie es erneut, oder wählen Sie einen anderen Weg.',
   'prove.external': 'Geben Sie den Code ein, den Sie über den zweiten Faktor Ihrer Firma erhalten haben.',
+  'prove.external_refused': 'Das hat nicht bestätigt, dass Sie es sind. Versuchen Sie es noch einmal.',
+  'prove.elsewhere_title': 'Sie werden zu {name} geleitet',
+  'prove.elsewhere': 'Bestätigen Sie bei {name}, dass Sie es sind. Sie werden dorthin geleitet.',
   'prove.unavailable': 'Der zweite Faktor Ihrer Firma ist nicht erreichbar. Versuchen Sie es gleich noch einmal.',
   'prove.again': 'Noch einmal versuchen',
   'prove.remember': 'Auf diesem Gerät 30 Tage lang nicht mehr fragen',

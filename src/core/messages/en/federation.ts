@@ -7,6 +7,8 @@ export const federation = {
   'social.link': 'An account with your email address exists already. Sign in to it once, and from then on {name} opens it too.',
   'social.elsewhere_title': 'Sign in at {name}',
   'social.elsewhere': 'People with this address sign in at {name}. You are being taken there.',
+  'signing_out.title': 'Sign out at {name} too',
+  'signing_out.lead': 'You are signed out here. You are being taken to {name}, to sign out there as well.',
   'identities.title': 'Linked accounts',
   'identities.lead': 'With these you can sign in without your password.',
   'identities.manage': 'Manage linked accounts',

@@ -18,6 +18,7 @@ export const frame = {
 
   // Fields
   'field.login': 'Email or username',
+  'field.login_or_phone': 'Email, phone or username',
   'field.email': 'Email address',
   'field.password': 'Password',
   'field.current_password': 'Current password',

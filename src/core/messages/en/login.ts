@@ -9,6 +9,7 @@ export const login = {
   'method.recovery-code': 'Use a recovery code',
   'method.magic-link': 'Email me a link',
   'method.external-2fa': 'Use your company’s second factor',
+  'method.external-oidc': 'Use your company’s second factor',
 
   // Sign in
   'login.title': 'Sign in',
@@ -37,6 +38,9 @@ export const login = {
   'prove.link': 'If {to} belongs to an account, we have sent a link there. Open it in this browser, or enter the code from the email.',
   'prove.wrong': 'That is not right. Try again, or choose another way.',
   'prove.external': 'Enter the code that your company’s second factor gave you.',
+  'prove.external_refused': 'That did not confirm that it is you. Try again.',
+  'prove.elsewhere_title': 'You are taken to {name}',
+  'prove.elsewhere': 'Confirm at {name} that it is you. You are being taken there.',
   'prove.unavailable': 'Your company’s second factor cannot be reached. Try again in a moment.',
   'prove.again': 'Try again',
   'prove.remember': 'Do not ask on this device for 30 days',

@@ -7,6 +7,8 @@ export const federation = {
   'social.link': 'Un compte existe déjà avec votre adresse e-mail. Connectez-vous-y une fois ; ensuite, {name} l’ouvrira aussi.',
   'social.elsewhere_title': 'Se connecter chez {name}',
   'social.elsewhere': 'Avec cette adresse, la connexion se fait chez {name}. Vous y êtes conduit.',
+  'signing_out.title': 'Se déconnecter aussi de {name}',
+  'signing_out.lead': 'Vous êtes déconnecté ici. Vous êtes conduit chez {name} pour vous y déconnecter aussi.',
   'identities.title': 'Comptes liés',
   'identities.lead': 'Ils vous permettent de vous connecter sans votre mot de passe.',
   'identities.manage': 'Gérer les comptes liés',

@@ -18,6 +18,7 @@ export const frame = {
 
   // Fields
   'field.login': 'Adresse e-mail ou nom d’utilisateur',
+  'field.login_or_phone': 'E-mail, téléphone ou nom d’utilisateur',
   'field.email': 'Adresse e-mail',
   'field.password': 'Mot de passe',
   'field.current_password': 'Mot de passe actuel',

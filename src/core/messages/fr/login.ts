@@ -9,6 +9,7 @@ export const login = {
   'method.recovery-code': 'Utiliser un code de secours',
   'method.magic-link': 'Recevoir un lien par e-mail',
   'method.external-2fa': 'Utiliser le second facteur de votre entreprise',
+  'method.external-oidc': 'Utiliser le second facteur de votre entreprise',
 
   // Sign in
   'login.title': 'Se connecter',
@@ -38,6 +39,9 @@ export const login = {
     'Si {to} correspond à un compte, nous y avons envoyé un lien. Ouvrez-le dans ce navigateur, ou saisissez le code contenu dans l’e-mail.',
   'prove.wrong': 'C’est incorrect. Réessayez, ou choisissez une autre méthode.',
   'prove.external': 'Saisissez le code fourni par le second facteur de votre entreprise.',
+  'prove.external_refused': 'Cela n’a pas confirmé que c’est bien vous. Réessayez.',
+  'prove.elsewhere_title': 'Vous êtes dirigé vers {name}',
+  'prove.elsewhere': 'Confirmez chez {name} que c’est bien vous. Vous y êtes dirigé.',
   'prove.unavailable': 'Le second facteur de votre entreprise est injoignable. Réessayez dans un instant.',
   'prove.again': 'Réessayer',
   'prove.remember': 'Ne plus demander sur cet appareil pendant 30 jours',

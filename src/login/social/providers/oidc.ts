@@ -1,9 +1,9 @@
-import { authorizationUrl, exchanged, judgedLogout, type OpenIdSettings, personOfIdToken } from '../openid.ts';
+import { authorizationUrl, endSessionUrl, exchanged, judgedLogout, type OpenIdSettings, personOfIdToken } from '../openid.ts';
 import { type SocialProvider, type Upstream, UpstreamRefused } from '../provider.ts';
 
-const settingsOf = ({ connection: { issuer } }: Upstream): OpenIdSettings => {
+const settingsOf = ({ connection: { issuer, options } }: Upstream): OpenIdSettings => {
   if (issuer === undefined) throw new UpstreamRefused('connection.issuer');
-  return { issuer, scopes: ['openid', 'profile', 'email'], userinfo: true };
+  return { issuer, scopes: ['openid', 'profile', 'email'], userinfo: options.scopes?.length !== 1 || options.scopes[0] !== 'openid' };
 };
 
 /** Any OpenID Connect provider with a discovery document: Entra ID, Okta, Auth0, Keycloak, another Gatehouse. */
@@ -16,4 +16,5 @@ export const oidcProvider: SocialProvider = {
     return personOfIdToken(upstream, settingsOf(upstream), idToken, nonce);
   },
   judgeLogout: (upstream, token) => judgedLogout(upstream, settingsOf(upstream), token),
+  endSession: (upstream, ask) => endSessionUrl(upstream, settingsOf(upstream), ask),
 };
