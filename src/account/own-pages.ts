@@ -193,7 +193,7 @@ export async function deletePage(deps: OwnPagesDeps, visit: Visit, more: PageBas
   const { ctx, page } = visit;
   const { delete_after: until } = await meOf(deps, visit);
   if (until) {
-    const scheduled = { title: 'data.delete', lead: 'account.deletion', until, confirm: 'account.keep', keeps: true } as const;
+    const scheduled = { title: 'account.keep_title', lead: 'account.deletion', until, confirm: 'account.keep', keeps: true } as const;
     return showAccountPage(ctx, deps.view, 'account-question', { ...page, ...scheduled });
   }
   if (!(await isFresh(deps, visit))) return;
