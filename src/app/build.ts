@@ -205,11 +205,11 @@ export async function buildApp(config: Config, options: AppOptions) {
       codes,
       terms,
       enrolments: factors.enrolments,
+      challenges: createChallenges({ box, clock, limits, tenants }),
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
-    const challenges = createChallenges({ box, clock, limits, tenants });
-    const direct = createDirectDoor({ ...flow, engine, challenges, required: assurance.requiredAt }, federation.direct);
+    const direct = createDirectDoor({ ...flow, engine, required: assurance.requiredAt }, federation.direct);
     const ownAccount = createOwnAccount({ config, flow, reads, audit, sessions, users, notices: terms, mails: mailer !== undefined });
     routes.push(...ownAccount.routes);
     const interactions = createBrandedInteractions(protocol.branding, { providerOf: protocol.providerNow, db, audit: audit.audit, clock });
@@ -238,7 +238,6 @@ export async function buildApp(config: Config, options: AppOptions) {
           interactions,
           view,
           csrf,
-          challenges,
           mail: mailer !== undefined,
           invited: (ctx, client) =>
             invitedAt({ db, box, clock, rootTenantId }, ctx, currentRequest.getStore()?.issuer ?? config.issuer, client),

@@ -1,6 +1,7 @@
 /** Which path of the API does what. */
 import { AppError } from '../core/errors.ts';
 import type { Scope } from '../core/scope.ts';
+import { type Challenges, NO_CHALLENGES } from './challenge.ts';
 import {
   authenticateByCode,
   authenticateByPasskey,
@@ -20,6 +21,7 @@ import {
   resetDirect,
   sendDirectCode,
 } from './direct-actions.ts';
+import { challengeDue } from './direct-challenge.ts';
 
 type Does<Answer> = (deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope) => Promise<Answer>;
 
@@ -47,7 +49,12 @@ export interface DirectDoor {
   act(path: string, input: Fields, client: DirectClient, scope: Scope): Promise<ActionAnswer>;
 }
 
-export function createDirectDoor(deps: DirectDeps, more: Readonly<Record<string, Does<DirectAnswer>>> = {}): DirectDoor {
+export interface DirectDoorDeps extends DirectDeps {
+  /** Asked for what the pages ask it for. */
+  challenges?: Challenges | undefined;
+}
+
+export function createDirectDoor(deps: DirectDoorDeps, more: Readonly<Record<string, Does<DirectAnswer>>> = {}): DirectDoor {
   const unknown = (path: string): AppError => new AppError('path.not_found', 404, `Nothing answers at ${path}`);
   return {
     async authenticate(path, input, client, scope) {
@@ -58,6 +65,8 @@ export function createDirectDoor(deps: DirectDeps, more: Readonly<Record<string,
     async act(path, input, client, scope) {
       const does = ACTIONS[path];
       if (!does) throw unknown(path);
+      const due = await challengeDue({ audit: deps.audit, challenges: deps.challenges ?? NO_CHALLENGES }, path, input, scope);
+      if (due) return due;
       return does(deps, input, client, scope);
     },
   };

@@ -9,6 +9,7 @@ import { asAppError, sendProblem } from '../http/problem.ts';
 import { PAGE_BODY_LIMIT, readJson } from '../http/read-body.ts';
 import { type Route, route } from '../http/route.ts';
 import { recordOf } from './client-models.ts';
+import { CHALLENGE, CHALLENGE_DUE } from './direct-challenge.ts';
 import { DIRECT_ACTION, DIRECT_LOGIN, keepDirect, refusalOf } from './direct-login.ts';
 import { SOCIAL_LOGIN } from './direct-social.ts';
 import type { ProviderPool } from './provider-pool.ts';
@@ -75,7 +76,7 @@ const action = (path: string, body: TObject, reply: TObject, summary: string, de
   reply,
   ...(status === undefined ? {} : { status }),
   summary,
-  description: `For clients with \`direct_login\`. ${description}`,
+  description: `For clients with \`direct_login\`. ${description}${'challenge' in body.properties ? ` ${CHALLENGE_DUE}` : ''}`,
 });
 
 export const DIRECT_DOORS: readonly Door[] = [
@@ -128,6 +129,7 @@ export const DIRECT_DOORS: readonly Door[] = [
       channel: Type.Union([Type.Literal('email'), Type.Literal('sms'), Type.Literal('external')]),
       to: optional(Type.String({ maxLength: 320, description: 'An address or a number; left out with `mfaToken`' })),
       mfaToken: optional(MFA),
+      ...CHALLENGE,
       ...CLIENT,
     }),
     Type.Object({}),
@@ -144,7 +146,7 @@ export const DIRECT_DOORS: readonly Door[] = [
   ),
   action(
     'register',
-    Type.Object({ email: TEXT, password: TEXT, givenName: optional(TEXT), familyName: optional(TEXT), ...CLIENT }),
+    Type.Object({ email: TEXT, password: TEXT, givenName: optional(TEXT), familyName: optional(TEXT), ...CHALLENGE, ...CLIENT }),
     Type.Object({ registrationToken: Type.String() }),
     'Begin a registration',
     'A code is sent to the address; nothing exists before it comes back, and the answer is the same for an address that has an account.',
@@ -152,7 +154,7 @@ export const DIRECT_DOORS: readonly Door[] = [
   ),
   action(
     'password/reset',
-    Type.Object({ email: TEXT, ...CLIENT }),
+    Type.Object({ email: TEXT, ...CHALLENGE, ...CLIENT }),
     Type.Object({ resetToken: Type.String() }),
     'Begin to reset a password',
     'A code is sent if the address has an account; the answer is the same if it has none.',

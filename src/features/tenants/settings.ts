@@ -126,7 +126,7 @@ export const TENANT_SETTINGS = Type.Object(
         },
         {
           description:
-            'What a browser does before it has a code sent or an account made; it takes JavaScript. Nothing where nothing is said',
+            'What a browser does before it has a code sent or an account made; it takes JavaScript. Applications that sign people in by themselves are asked for the same: 403 `auth.challenge_required`. Nothing where nothing is said',
         },
       ),
     ),
