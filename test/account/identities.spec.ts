@@ -50,6 +50,27 @@ describe('linked accounts on one’s own page', () => {
     assert.deepEqual(await subjects(), []);
   });
 
+  it('asks for the second factor that was set up while the browser was at the provider, and links nothing before', async () => {
+    Object.assign(site.fake.someone, { sub: 'too-weak-by-now' });
+    const browser = await signedIn();
+    const answer = await site.fake.authorize((await browser.go('/account/identities/link/google')).location!);
+    const { rows } = await site.app.owner.query(
+      `insert into credentials (id, user_id, type, data, sealed) values (gen_random_uuid(), $1, 'totp', '{"lastStep":0}', '\\x00') returning id`,
+      [userId],
+    );
+    try {
+      const { page } = await site.comeBack(browser, answer);
+      assert.match(page?.url ?? '', /\/login\//, 'on to the sign-in');
+      assert.match(page?.text ?? '', /name="code"/);
+      assert.doesNotMatch(page?.text ?? '', /Google is linked/);
+      assert.deepEqual(await subjects(), []);
+    } finally {
+      await site.app.owner.query('delete from credentials where id = $1', [rows[0].id]);
+    }
+    await site.comeBack(browser, answer);
+    assert.deepEqual(await subjects(), [], 'what was begun is used up');
+  });
+
   it('links nothing that belongs to somebody else, and nothing for a form from elsewhere', async () => {
     Object.assign(site.fake.someone, { sub: 'taken-sub', email: 'taken@google.test' });
     await site.subjectOf(await site.signIn(site.app.browser(), 'google'));

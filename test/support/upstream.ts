@@ -41,6 +41,12 @@ export interface Hostility {
   slow?: number;
   dead?: boolean;
   hugeBody?: boolean;
+  /** Headers at once, and then a space now and again, without an end. */
+  drip?: boolean;
+  /** Where every answer sends the caller on to. */
+  redirect?: string;
+  /** The key set is that of before the last exchange of keys. */
+  staleKeys?: boolean;
   notJson?: boolean;
   /** The subject changes between two uses of one code or token. */
   subAtToken?: string;
@@ -82,6 +88,7 @@ const ISSUERS = {
 
 export async function startUpstream(): Promise<FakeUpstream> {
   let key = await newKey();
+  let keyBefore = key;
   const codes = new Map<string, Grant>();
   const tokens = new Map<string, Grant>();
   const outbound = createOutboundFetch({ allowHosts: ['localhost'] });
@@ -139,6 +146,7 @@ export async function startUpstream(): Promise<FakeUpstream> {
         .sign(key.privateKey);
     },
     async rotateKeys() {
+      keyBefore = key;
       key = await newKey();
     },
     async close() {
@@ -208,6 +216,8 @@ export async function startUpstream(): Promise<FakeUpstream> {
     if (hostile.dead) return void request.socket.destroy();
     if (hostile.slow) await new Promise((resolve) => setTimeout(resolve, hostile.slow));
     if (hostile.hugeBody) return endless(response);
+    if (hostile.drip) return drip(response);
+    if (hostile.redirect !== undefined) return void response.writeHead(307, { location: hostile.redirect }).end();
     if (hostile.notJson) return void response.setHeader('content-type', 'text/html').end('<!doctype html>');
     const form = new URLSearchParams(request.method === 'POST' ? await textOf(request) : '');
     const bearer = tokens.get(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
@@ -371,7 +381,7 @@ export async function startUpstream(): Promise<FakeUpstream> {
       }
     }
     if (path.endsWith('/keys') || path.endsWith('/certs')) {
-      const { publicKey, kid } = key;
+      const { publicKey, kid } = hostile.staleKeys ? keyBefore : key;
       return send({ keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' }] });
     }
     return refuse(`no such path: ${request.method} ${site}${path}`, 404);
@@ -409,6 +419,14 @@ async function textOf(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** JSON that goes on and on, and is never late. */
+function drip(response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.on('error', () => {});
+  const timer = setInterval(() => response.write(' '), 100);
+  response.on('close', () => clearInterval(timer));
 }
 
 /** JSON without an end. */
