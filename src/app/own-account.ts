@@ -21,7 +21,7 @@ import { openNotices, recordAgreement } from '../features/notices/agreements.ts'
 import { createNoticeCache } from '../features/notices/cache.ts';
 import type { NoticeCache } from '../features/notices/index.ts';
 import { noticeRoutes } from '../features/notices/routes.ts';
-import { agreementsOf } from '../features/notices/store.ts';
+import { agreementsOf, publishedOf } from '../features/notices/store.ts';
 import { findSession, listGrants, listSessions, type SessionQueryDeps } from '../features/sessions/queries.ts';
 import { grantView, viewOf } from '../features/sessions/schema.ts';
 import { checkNotLast, removeUser, type UserDeps } from '../features/users/commands.ts';
@@ -152,6 +152,7 @@ export function createTerms({ db, clock, feed }: { db: Database; clock: Clock; f
   return {
     ...notices,
     open,
+    published: (tenantId: string, ids: readonly string[]) => db.transaction((sql) => publishedOf(sql, tenantId, ids), { tenantId }),
     agree: (work: Work, userId: string, noticeIds: readonly string[]) => recordAgreement({ clock }, work, userId, noticeIds),
     demands: async ({ id }: { id: string }, { tenantId }: Scope): Promise<readonly 'accept_terms'[]> =>
       (await open(id, tenantId)).length > 0 ? ['accept_terms'] : [],

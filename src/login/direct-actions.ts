@@ -31,7 +31,13 @@ export type ActionAnswer = { status: number; body: object } | DirectRefusal;
 const ACCEPTED = { status: 202, body: {} } as const;
 const METHODS = { email: 'email-otp', sms: 'sms-otp' } as const;
 /** As the API calls them. */
-const NAMES: Readonly<Record<string, string>> = { new_password: 'password', given_name: 'givenName', family_name: 'familyName' };
+const NAMES: Readonly<Record<string, string>> = {
+  new_password: 'password',
+  given_name: 'givenName',
+  family_name: 'familyName',
+  agree_terms: 'agreements',
+  agree_privacy: 'agreements',
+};
 
 /** Has a code sent to `to`, or, with `mfaToken`, to the person who is signing in. The answer is the same whether the address is known or not. */
 export async function sendDirectCode(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<ActionAnswer> {
@@ -77,12 +83,19 @@ export async function register(deps: DirectDeps, input: Fields, client: DirectCl
   const token = newSecret();
   const at = await positionOf(deps, client, scope, token);
   const [givenName, familyName] = [text(input['givenName']), text(input['familyName'])];
+  const { agreements } = input;
   const progress = await startRegistration(deps, at, {
     email: text(input['email']),
     password: text(input['password']),
     givenName,
     familyName,
+    agreed: Array.isArray(agreements) ? agreements.map(text) : [],
   });
+  const unread = 'errors' in progress ? Object.keys(progress.errors) : [];
+  if (unread.length > 0 && unread.every((name) => NAMES[name] === 'agreements')) {
+    const notices = ((await deps.terms?.of(scope.tenantId)) ?? []).filter(({ kind }) => unread.includes(`agree_${kind}`));
+    return { refused: 'terms.required', status: 422, extra: { detail: 'Name them in `agreements` once the person agrees', notices } };
+  }
   return 'journey' in progress ? { status: 202, body: { registrationToken: token } } : refusedBy(progress);
 }
 

@@ -14,6 +14,7 @@ import { mayRegister, offersPasswords } from './policy.ts';
 import { limited } from './refusal.ts';
 import { openRegistration, type Registration, sealRegistration } from './sealed-data.ts';
 import { awaitCode, countSending } from './send-code.ts';
+import { agreedOf, termsRequired } from './terms.ts';
 
 const LONGEST_NAME = 100;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
@@ -24,6 +25,8 @@ export interface RegistrationInput {
   givenName: string;
   familyName: string;
   password: string;
+  /** Ids of the notices that are agreed to. */
+  agreed: readonly string[];
 }
 
 /**
@@ -49,6 +52,8 @@ export async function startRegistration(deps: FlowDeps, at: Position, input: Reg
   const about = await aboutPerson(deps, at.scope.tenantId, { givenName, familyName });
   const fault = await deps.passwords.judge(input.password, [...about, ...wordsOf(email ?? input.email)], { tenantId: at.scope.tenantId });
   if (fault) errors['new_password'] = fault;
+  const { agreed, missing } = await agreedOf(deps, at, input.agreed);
+  Object.assign(errors, termsRequired(missing));
   if (!email || Object.keys(errors).length > 0) return { errors };
 
   const busy = await countSending(deps, at.scope, 'register', email);
@@ -58,6 +63,7 @@ export async function startRegistration(deps: FlowDeps, at: Position, input: Reg
     ...(givenName ? { givenName } : {}),
     ...(familyName ? { familyName } : {}),
     passwordHash: await deps.passwords.hash(input.password),
+    ...(agreed.length > 0 ? { agreed: [...agreed] } : {}),
   };
   const { id, version } = at.journey;
   const next: Journey = { id, version, ...freshState(), pending: 'register', sealed: sealRegistration(deps.box, id, data) };
@@ -94,7 +100,9 @@ export async function finishRegistration(deps: FlowDeps, at: Position, code: str
   const now = deps.clock.now();
   const userId = newId(now);
   const proof = { methodId: 'password', factor: 'knowledge', amr: ['pwd'], at: epochSeconds(now) } as const;
-  const asked = (await deps.terms?.open(userId, at.scope.tenantId)) ?? [];
+  const { agreed = [] } = data;
+  // What was published since the form was shown is asked for by the next step.
+  const asked = ((await deps.terms?.of(at.scope.tenantId)) ?? []).filter(({ id }) => !agreed.includes(id));
   const next: Journey = {
     id: at.journey.id,
     version: at.journey.version,
@@ -120,6 +128,7 @@ export async function finishRegistration(deps: FlowDeps, at: Position, code: str
     if (!(await addPerson(work.sql, person))) return false;
     await setPassword(deps, work, { userId, hash: data.passwordHash, reason: 'registered' });
     if (!(await saveJourney(work.sql, next, at.row))) throw stepInvalid();
+    await deps.terms?.agree(work, userId, agreed);
     await deps.onRegistered?.(work, { id: userId, tenantId: at.scope.tenantId });
     const { personalTenant } = at.settings;
     if (personalTenant.enabled) work.later(personalTenantJob({ userId, templateId: personalTenant.templateId }));

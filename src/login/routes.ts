@@ -147,8 +147,9 @@ async function finish(deps: LoginRoutesDeps, { ctx, at }: Visit, step: Step): Pr
   if (step.name === 'done') {
     const { accountId, acr, amr, authTime } = step;
     const stands = await standingOf(deps.db, at.journey.id);
-    if (stands?.link !== undefined) await deps.social?.complete(at.scope, stands.link, accountId);
-    const over = stands === undefined ? undefined : { accountId, acr, amr: [...amr], authTime, epoch: stands.epoch };
+    const linked = stands?.link === undefined ? undefined : await deps.social?.complete(at.scope, stands.link, accountId);
+    const upstream = linked ?? stands?.upstream;
+    const over = stands === undefined ? undefined : { accountId, acr, amr: [...amr], authTime, epoch: stands.epoch, upstream };
     seeOther(ctx, await (over ? deps.interactions.finishLogin(req, res, over) : deps.interactions.refuse(req, res, 'access_denied')));
     return;
   }
@@ -168,6 +169,7 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
       givenName: field('given_name'),
       familyName: field('family_name'),
       password: field('new_password'),
+      agreed: agreedIn(form),
     };
     return goOn(visit, await startRegistration(deps, fresh(at), input), (again) => showRegistration(visit, { ...again, typed: form }));
   }
@@ -222,7 +224,7 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
     const fault = await finishEnrolStep(deps, visit, step, form);
     return fault ? shown(fault) : seeOther(ctx, pathOf(visit));
   }
-  if (step.name === 'terms') return goOn(visit, await acceptTerms(deps, at, [field('agree_terms'), field('agree_privacy')]), shown);
+  if (step.name === 'terms') return goOn(visit, await acceptTerms(deps, at, agreedIn(form)), shown);
   if (step.name === 'change_password') return goOn(visit, await changeForcedPassword(deps, at, { password: field('new_password') }), shown);
   throw stepInvalid();
 }
@@ -279,6 +281,8 @@ function fresh(at: Position): Position {
   const { id, version } = at.journey;
   return { ...at, journey: { id, version, ...freshState() } };
 }
+
+const agreedIn = (form: Form): string[] => [form['agree_terms'] ?? '', form['agree_privacy'] ?? ''];
 
 const isPrompt = ({ interaction }: Visit, name: string): boolean => interaction.prompt.name === name;
 

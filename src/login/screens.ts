@@ -27,6 +27,8 @@ export interface Screen {
   connections?: readonly Offered[] | undefined;
   /** The provider that is linked to the account that is proven next. */
   linking?: string | undefined;
+  /** What whoever registers is asked to agree to. */
+  notices?: readonly CurrentNotice[] | undefined;
   /** Mail can be sent, so accounts can be made and passwords reset. */
   mail: boolean;
 }
@@ -100,6 +102,7 @@ export function showRegistration(screen: Screen, again: Again = {}): void {
       familyName: typed?.['family_name'],
       loginUrl: pathOf(screen, '?page=sign-in'),
       minLength: screen.minLength,
+      notices: inLanguage(screen, screen.notices ?? []).map((one) => ({ ...one, agreed: typed?.[`agree_${one.kind}`] === one.id })),
     },
     optionsOf(screen, again),
   );

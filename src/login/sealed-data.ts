@@ -8,6 +8,8 @@ const Registration = Type.Object({
   givenName: Type.Optional(Type.String()),
   familyName: Type.Optional(Type.String()),
   passwordHash: Type.String(),
+  /** Ids of the notices that were agreed to on the way. */
+  agreed: Type.Optional(Type.Array(Type.String())),
 });
 const Recipient = Type.Object({ email: Type.String() });
 

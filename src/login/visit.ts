@@ -95,6 +95,7 @@ export async function arrive(deps: LoginRoutesDeps, ctx: Context, interaction: I
   const visit = entry(deps, ctx, interaction, await findJourney(deps.db, journey.id, scope.tenantId, deps.clock.now()), invited);
   const { at, step } = visit;
   visit.minLength = await deps.passwords.minLengthAt(scope.tenantId);
+  visit.notices = await deps.terms?.of(scope.tenantId);
   if (!deps.social || step.name !== 'prove' || !step.first) return visit;
   const connections = await deps.social.offered({ tenantId: scope.tenantId, settings: at.settings, params: interaction.params });
   return { ...visit, connections, linking: await deps.social.waiting(at.journey.link) };

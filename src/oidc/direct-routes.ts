@@ -2,13 +2,13 @@
 import { type TObject, Type } from '@sinclair/typebox';
 import type { Context, Middleware } from 'koa';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
-import { AppError, type FieldError, invalidInput } from '../core/errors.ts';
+import { AppError, type FieldError } from '../core/errors.ts';
 import { currentRequest } from '../core/scope.ts';
 import { setRouteTemplate } from '../http/access-log.ts';
 import { asAppError, sendProblem } from '../http/problem.ts';
-import { PAGE_BODY_LIMIT, readJson } from '../http/read-body.ts';
 import { type Route, route } from '../http/route.ts';
 import { recordOf } from './client-models.ts';
+import { readInput } from './direct-body.ts';
 import { CHALLENGE, CHALLENGE_DUE } from './direct-challenge.ts';
 import { DIRECT_ACTION, DIRECT_LOGIN, keepDirect, refusalOf } from './direct-login.ts';
 import { SOCIAL_LOGIN } from './direct-social.ts';
@@ -146,10 +146,23 @@ export const DIRECT_DOORS: readonly Door[] = [
   ),
   action(
     'register',
-    Type.Object({ email: TEXT, password: TEXT, givenName: optional(TEXT), familyName: optional(TEXT), ...CHALLENGE, ...CLIENT }),
+    Type.Object({
+      email: TEXT,
+      password: TEXT,
+      givenName: optional(TEXT),
+      familyName: optional(TEXT),
+      agreements: optional(
+        Type.Array(Type.String({ maxLength: 64 }), {
+          maxItems: 10,
+          description: 'Ids of the notices that the person was shown and agrees to',
+        }),
+      ),
+      ...CHALLENGE,
+      ...CLIENT,
+    }),
     Type.Object({ registrationToken: Type.String() }),
     'Begin a registration',
-    'A code is sent to the address; nothing exists before it comes back, and the answer is the same for an address that has an account.',
+    'A code is sent to the address; nothing exists before it comes back, and the answer is the same for an address that has an account. Where the tenant has terms or a privacy notice: 422 `terms.required` with what is missing in `notices` (`id`, `kind`, `label`, `url`, `urls`), until `agreements` names them; they are kept with the account. What is published before the code comes back is 403 `auth.terms_required` there.',
     202,
   ),
   action(
@@ -215,7 +228,7 @@ export function useDirectPaths(provider: Provider): void {
     if (ctx.method !== 'POST') return next();
     ctx.state['answersProblems'] = true;
     try {
-      const input = await readInput(ctx, door);
+      const input = await readInput(ctx, door.body);
       keepDirect(ctx.req, { path: door.path, input });
       serveAs(ctx, provider, 'token', { ...formOf(door, input), grant_type: door.grantType });
       await next();
@@ -233,32 +246,6 @@ export function useDirectPaths(provider: Provider): void {
 function formOf({ grantType }: Door, input: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const known = new Set([...Object.keys(ASKS), ...(grantType === 'refresh_token' ? ['refresh_token'] : [])]);
   return Object.fromEntries(Object.entries(input).filter(([name]) => known.has(name)));
-}
-
-/** Only what is declared goes on, and only as text; a passkey's answer is an object. */
-async function readInput(ctx: Context, { body }: Door): Promise<Record<string, unknown>> {
-  const { value } = await readJson(ctx.req, PAGE_BODY_LIMIT);
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalidInput([{ pointer: '', message: 'must be an object' }]);
-  const input = value as Record<string, unknown>;
-  const isText = (one: unknown): boolean => typeof one === 'string' && one.length <= 16_384 && one.isWellFormed() && !one.includes('\0');
-  const faults: FieldError[] = [];
-  for (const [name, one] of Object.entries(input)) {
-    const known = name in body.properties;
-    const declared = body.properties[name];
-    const fits =
-      declared?.['type'] === 'object'
-        ? typeof one === 'object' && one !== null && !Array.isArray(one)
-        : isText(one) || (name === 'resource' && Array.isArray(one) && one.every(isText));
-    if (!known || !fits)
-      faults.push({
-        pointer: `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`,
-        message: known ? (declared?.['type'] === 'object' ? 'must be an object' : 'must be text') : 'is not known here',
-      });
-  }
-  for (const name of body.required ?? []) if (input[name] === undefined) faults.push({ pointer: `/${name}`, message: 'is required' });
-  if (faults.length > 0) throw invalidInput(faults);
-  return input;
 }
 
 /** What the token endpoint answered, as a problem of ours. */

@@ -1,6 +1,6 @@
 /** A person's pages about what is theirs, over the whole server: nothing changes without a form of the session, and what is dangerous asks again. */
 import assert from 'node:assert/strict';
-import { newAddress, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { basicAuth, newAddress, type RunningApp, startTestApp } from '#test/support/app.ts';
 import { Visitor } from '../login/site.ts';
 
 const PASSWORD = 'violet cactus thunder marble';
@@ -292,25 +292,107 @@ describe('the pages of a person’s own data', function () {
       );
     });
 
-    it('ask whoever makes an account before it is entered', async () => {
+    const agreedBy = async (email: string): Promise<string[]> =>
+      (
+        await app.owner.query('select a.notice_id as id from agreements a join users u on u.id = a.user_id where u.email = $1', [email])
+      ).rows.map(({ id }) => String(id));
+    const toForm = async (): Promise<Visitor> => {
+      const one = visitor();
+      await one.open('/account');
+      await one.open(`${new URL(one.at!.url).pathname}/register`);
+      return one;
+    };
+
+    it('ask whoever makes an account on its form, keep it with the account, and ask no second time', async () => {
       const email = 'registers@example.test';
       const terms = await publish('at-registration');
       const privacy = await publish('at-registration', 'privacy');
-      const ada = visitor();
-      await ada.open('/account');
-      await ada.open(`${new URL(ada.at!.url).pathname}/register`);
-      await ada.submit({ email, new_password: PASSWORD });
-      await ada.submit({ code: await app.codeFor(email) });
-      assert.equal(ada.heading, 'Please read and agree', ada.at!.text);
-      await ada.submit({ agree_terms: terms });
+      const ada = await toForm();
+      assert.match(ada.at!.text, /href="https:\/\/acme\.test\/privacy\/at-registration"/);
+      await ada.submit({ email, new_password: PASSWORD, agree_terms: terms });
       assert.equal(ada.at!.status, 422, 'each of them is asked for');
-      await ada.submit({ agree_terms: terms, agree_privacy: privacy });
-      assert.match(ada.at!.url, /\/account$/);
+      assert.match(ada.at!.text, new RegExp(`value="${terms}" required checked`), 'what was ticked stays ticked');
+      await ada.submit({ email, new_password: PASSWORD, agree_terms: terms, agree_privacy: terms });
+      assert.equal(ada.at!.status, 422, 'one is no agreement to the other');
+      await ada.submit({ email, new_password: PASSWORD, agree_terms: terms, agree_privacy: privacy });
+      assert.deepEqual(await agreedBy(email), [], 'nothing is kept of nobody');
+      await ada.submit({ code: await app.codeFor(email) });
+      assert.match(ada.at!.url, /\/account$/, ada.at!.text);
+      assert.deepEqual((await agreedBy(email)).sort(), [terms, privacy].sort());
       const { rows } = await app.owner.query(
-        'select count(*)::int as n from agreements a join users u on u.id = a.user_id where u.email = $1',
+        `select e.type from audit_events e join users u on u.id = e.person_id where u.email = $1 and e.type in ('agreement.given', 'user.registered') order by 1`,
         [email],
       );
-      assert.equal(rows[0].n, 2);
+      assert.deepEqual(rows, [{ type: 'agreement.given' }, { type: 'user.registered' }]);
+    });
+
+    it('keep the version that was shown, and ask for the one that was published meanwhile', async () => {
+      const email = 'meanwhile@example.test';
+      const terms = await publish('shown');
+      const ada = await toForm();
+      const privacy = /name="agree_privacy" value="([^"]+)"/.exec(ada.at!.text)?.[1] ?? '';
+      const newer = await publish('newer');
+      await ada.submit({ email, new_password: PASSWORD, agree_terms: terms, agree_privacy: privacy });
+      await ada.submit({ code: await app.codeFor(email) });
+      assert.equal(ada.heading, 'Please read and agree', ada.at!.text);
+      assert.deepEqual((await agreedBy(email)).sort(), [terms, privacy].sort());
+      assert.ok(!ada.at!.text.includes('name="agree_privacy"'), 'what was agreed to is not asked for again');
+      await ada.submit({ agree_terms: newer });
+      assert.match(ada.at!.url, /\/account$/);
+      assert.deepEqual((await agreedBy(email)).sort(), [terms, newer, privacy].sort());
+    });
+
+    it('take no draft, no stranger’s notice and nothing hostile for agreement', async () => {
+      const terms = await publish('strict');
+      const draft = await app.api('POST', '/api/notices', { kind: 'terms', label: 'draft', url: 'https://acme.test/draft' });
+      const made = await app.api('POST', '/api/tenants', { name: 'Foreign', slug: 'foreign-terms', type: 'team' });
+      const inside = { 'x-tenant-id': String(made.body['id']) };
+      const foreign = await app.api('POST', '/api/notices', { kind: 'terms', label: 'x', url: 'https://x.test/' }, inside);
+      assert.equal(foreign.status, 201, foreign.text);
+      assert.equal((await app.api('POST', `/api/notices/${foreign.body['id']}/publish`, undefined, inside)).status, 200);
+      const ada = await toForm();
+      const privacy = /name="agree_privacy" value="([^"]+)"/.exec(ada.at!.text)?.[1] ?? '';
+      for (const id of [
+        String(draft.body['id']),
+        String(foreign.body['id']),
+        `${terms}' or 1=1`,
+
+        '0'.repeat(36),
+        'x'.repeat(5000),
+      ]) {
+        await ada.submit({ email: 'strict@example.test', new_password: PASSWORD, agree_terms: id, agree_privacy: privacy });
+        assert.equal(ada.at!.status, 422, id.slice(0, 40));
+        assert.match(ada.at!.text, /Without your agreement/);
+      }
+    });
+
+    it('are agreed to by applications in their people’s names, or the registration is refused with what is missing', async () => {
+      const client = await app.api('POST', '/api/clients', {
+        client_name: 'First party',
+        redirect_uris: ['https://first.test/cb'],
+        grant_types: ['authorization_code', 'refresh_token'],
+        direct_login: true,
+      });
+      assert.equal(client.status, 201, client.text);
+      const headers = basicAuth({ id: String(client.body['client_id']), secret: String(client.body['client_secret']) });
+      const email = 'direct-terms@example.test';
+      const register = (more: object) => app.api('POST', '/api/auth/register', { email, password: PASSWORD, ...more }, headers);
+      const refused = await register({});
+      assert.deepEqual([refused.status, refused.body['code']], [422, 'terms.required'], refused.text);
+      const notices = refused.body['notices'] as { id: string; kind: string; url: string }[];
+      assert.deepEqual(notices.map(({ kind }) => kind).sort(), ['privacy', 'terms']);
+      const half = await register({ agreements: [notices[0]!.id] });
+      assert.equal(half.status, 422, half.text);
+      assert.ok(half.body['notices'], half.text);
+      assert.equal((half.body['notices'] as object[]).length, 1, half.text);
+      for (const agreements of ['x', [7], [[]], {}, null, Array(11).fill('x')])
+        assert.equal((await register({ agreements })).body['code'], 'input.invalid', JSON.stringify(agreements));
+      const begun = await register({ agreements: notices.map(({ id }) => id) });
+      assert.equal(begun.status, 202, begun.text);
+      const { registrationToken } = begun.body;
+      const done = await app.api('POST', '/api/auth/verify', { registrationToken, code: await app.codeFor(email) }, headers);
+      assert.equal(done.status, 200, done.text);
+      assert.deepEqual((await agreedBy(email)).sort(), notices.map(({ id }) => id).sort());
     });
 
     it('let nobody past who does not agree', async () => {

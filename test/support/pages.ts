@@ -51,6 +51,19 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
     'elsewhere-second': { name: 'elsewhere', data: { name: who, isSecond: true, url: 'https://factor.example/authorize' } },
     'login-refused': { name: 'login', data: { csrf, client, login: who, alert: 'login.refused', resetUrl: '/reset' } },
     register: { name: 'register', data: { csrf, client, loginUrl: '/login', minLength: 10 } },
+    'register-terms': {
+      name: 'register',
+      data: {
+        csrf,
+        client,
+        loginUrl: '/login',
+        notices: [
+          { id: 'one', kind: 'terms', label: who, url: 'https://acme.example/terms', agreed: true },
+          { id: 'two', kind: 'privacy', label: '2026-11', url: 'https://acme.example/privacy' },
+        ],
+        errors: { agree_privacy: 'terms.required' },
+      },
+    },
     'register-refused': {
       name: 'register',
       data: {

@@ -71,6 +71,15 @@ export async function currentNotices(db: Database, tenantId: string): Promise<Cu
   return row?.notices ?? [];
 }
 
+/** Which of the notices the tenant has published. */
+export const publishedOf = (sql: Sql, tenantId: string, ids: readonly string[]): Promise<{ id: string; kind: NoticeKind }[]> =>
+  sql('notices')
+    .where({ tenant_id: tenantId })
+    .whereIn('id', [...ids])
+    .whereNotNull('published_at')
+    .select<{ id: string; kind: NoticeKind }[]>('id', 'kind')
+    .then((rows) => rows);
+
 /** Which of the notices the person has agreed to, and not taken that back. */
 export async function agreedOf(db: Database, userId: string, noticeIds: readonly string[]): Promise<string[]> {
   const rows = await db.query<{ id: string }>(

@@ -68,6 +68,17 @@ export interface RegisterPage extends PageBase {
   loginUrl?: string | undefined;
   /** Characters a password must have; 8 where nothing is said. */
   minLength?: number | undefined;
+  /** What has to be agreed to: `agree_terms` and `agree_privacy` carry the id of the notice. */
+  notices?: readonly NoticeLabel[] | undefined;
+}
+
+export interface NoticeLabel {
+  id: string;
+  kind: 'terms' | 'privacy';
+  label: string;
+  url: string;
+  /** It was ticked before. */
+  agreed?: boolean | undefined;
 }
 
 /** `code`, and `decision=resend` for a new one. */
@@ -144,7 +155,7 @@ export interface ElsewherePage extends PageBase {
 /** `agree_terms` and `agree_privacy` carry the id of the notice; or `decision=deny`. */
 export interface TermsPage extends PageBase {
   tenant?: string | undefined;
-  notices: readonly { id: string; kind: 'terms' | 'privacy'; label: string; url: string }[];
+  notices: readonly NoticeLabel[];
 }
 
 /** A factor that is set up: by the person's own wish, or because policy asks for one (`required`). */
