@@ -137,6 +137,7 @@ describe('the server', () => {
       assert.ok(Number(refused.headers.get('retry-after')) > 0);
       const shown = await refused.text();
       assert.match(shown, /Too many attempts/);
+      assert.match(shown, /each account and from each network/, 'nobody’s account is held here');
       assert.match(shown, /data-countdown="\d+"/);
       assert.match(shown, /data-countdown-action href="\/auth\?client_id=nobody"/, 'and then the same again');
       const pushed = await push(flood);

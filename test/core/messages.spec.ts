@@ -142,8 +142,8 @@ describe('times and devices in words', () => {
 
   it('say how long something takes, never less than is left', () => {
     assert.deepEqual(
-      [0.2, 39.2, 119, 121].map((seconds) => formatSeconds('en', seconds)),
-      ['in 1 second', 'in 40 seconds', 'in 119 seconds', 'in 3 minutes'],
+      [0.2, 39.2, 119, 121, 7200, 7201, 86_400].map((seconds) => formatSeconds('en', seconds)),
+      ['in 1 second', 'in 40 seconds', 'in 119 seconds', 'in 3 minutes', 'in 120 minutes', 'in 3 hours', 'in 24 hours'],
     );
   });
 

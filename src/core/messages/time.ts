@@ -46,8 +46,9 @@ export function formatPassed(locale: string, at: Date, now: Date): string {
   return day.format(at);
 }
 
-/** A waiting time ahead: `in 40 seconds`, `in 3 minutes`. */
+/** A waiting time ahead: `in 40 seconds`, `in 3 minutes`, `in 5 hours`; never less than it is. */
 export function formatSeconds(locale: string, seconds: number): string {
   const { ahead } = formatsOf(locale);
-  return seconds < 120 ? ahead.format(Math.max(1, Math.ceil(seconds)), 'second') : ahead.format(Math.ceil(seconds / 60), 'minute');
+  if (seconds < 120) return ahead.format(Math.max(1, Math.ceil(seconds)), 'second');
+  return seconds <= 7200 ? ahead.format(Math.ceil(seconds / 60), 'minute') : ahead.format(Math.ceil(seconds / 3600), 'hour');
 }

@@ -241,7 +241,8 @@ function addCountdown(line) {
       action?.removeEventListener('click', block);
       return;
     }
-    const when = left < 120 ? relative.format(left, 'second') : relative.format(Math.ceil(left / 60), 'minute');
+    const [size, unit] = left < 120 ? [1, 'second'] : left <= 7200 ? [60, 'minute'] : [3600, 'hour'];
+    const when = relative.format(Math.ceil(left / size), unit);
     line.textContent = line.dataset.text.replace('{when}', when);
     setTimeout(tick, 1000);
   };

@@ -22,7 +22,7 @@ export const errors = {
   'expired.no_start': 'Gehen Sie zurück zu der Anwendung, aus der Sie kamen, und beginnen Sie dort neu.',
   'limit.title': 'Zu viele Versuche',
   'limit.exceeded': 'Zu viele Versuche.',
-  'limit.lead': 'Um dieses Konto zu schützen, machen wir eine kurze Pause.',
+  'limit.lead': 'Damit Konten sicher bleiben, ist die Zahl der Versuche je Konto und je Netzwerk begrenzt.',
   'limit.when': 'Versuchen Sie es {when} erneut.',
   'limit.now': 'Sie können es jetzt erneut versuchen.',
   'challenge.needs_script':

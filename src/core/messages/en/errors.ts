@@ -20,7 +20,7 @@ export const errors = {
   'expired.no_start': 'Go back to the application you came from and start again there.',
   'limit.title': 'Too many attempts',
   'limit.exceeded': 'Too many attempts.',
-  'limit.lead': 'To protect this account we take a short break.',
+  'limit.lead': 'To keep accounts safe, the number of attempts for each account and from each network is limited.',
   'limit.when': 'Try again {when}.',
   'limit.now': 'You can try again now.',
   'challenge.needs_script': 'To keep programs out, this form needs JavaScript. Switch it on and reload the page.',

@@ -21,7 +21,7 @@ export const errors = {
   'expired.no_start': 'Retournez à l’application d’où vous venez et recommencez là.',
   'limit.title': 'Trop de tentatives',
   'limit.exceeded': 'Trop de tentatives.',
-  'limit.lead': 'Pour protéger ce compte, nous faisons une courte pause.',
+  'limit.lead': 'Pour protéger les comptes, le nombre de tentatives est limité par compte et par réseau.',
   'limit.when': 'Réessayez {when}.',
   'limit.now': 'Vous pouvez réessayer maintenant.',
   'challenge.needs_script': 'Pour écarter les programmes, ce formulaire a besoin de JavaScript. Activez-le et rechargez la page.',
