@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { generateSecret } from 'otplib';
 import { newId } from '#src/core/ids.ts';
 import { createSecretBox, type SecretBox } from '#src/infra/secret-box.ts';
-import { basicAuth, type Reply } from './app.ts';
+import { type AppSettings, basicAuth, type Reply } from './app.ts';
 import type { Browser, Page } from './browser.ts';
 import { authorization } from './oidc.ts';
 import { visit } from './person.ts';
@@ -55,10 +55,10 @@ export const isIn = ({ location }: Landing): boolean => location?.searchParams.h
 export const secretOn = (page: Page | undefined): string =>
   (/<code id="totp-key">([A-Z2-7 ]+)</.exec(page?.text ?? '')?.[1] ?? '').replaceAll(' ', '');
 
-export async function startHalfWay(env: Record<string, string> = {}): Promise<HalfWay> {
+export async function startHalfWay(env: Record<string, string> = {}, server: Omit<AppSettings, 'env'> = {}): Promise<HalfWay> {
   const key = randomBytes(32);
   const box = createSecretBox([key]);
-  const site = await startUpstreamSite({ env: { ENCRYPTION_KEY: key.toString('base64'), ...env } });
+  const site = await startUpstreamSite({ ...server, env: { ENCRYPTION_KEY: key.toString('base64'), ...env } });
   const { app } = site;
   const tenancy = await setUpTenancy(app);
   const direct = await tenancy.addClient(app.rootTenantId, { direct_login: true });
