@@ -1,5 +1,6 @@
 /** A tenant that wants work done before it has messages sent: clients that sign people in by themselves are asked for it as browsers are. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { leadingZeros } from '#src/login/challenge.ts';
 import { basicAuth, type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
 import { setUpTenancy, type Tenancy } from '#test/support/tenancy.ts';
@@ -51,11 +52,11 @@ describe('a challenge at the doors of applications', function () {
   const find = (token: string, isRight = true): string => {
     for (let number = 0; ; number += 1) if (leadingZeros(`${token}.${number}`) >= DIFFICULTY === isRight) return `${token}.${number}`;
   };
-  const sent = async (): Promise<number> =>
-    Number(
-      (await app.owner.query<{ n: string }>(`select count(*) as n from audit_events where type in ('code.sent', 'code.refused')`)).rows[0]
-        ?.n,
-    );
+  /** Jobs of another path may still be under way. */
+  const sent = async (path: Path): Promise<number> => {
+    const text = `select 1 from audit_events where type in ('code.sent', 'code.refused') and data ->> 'purpose' = $1`;
+    return (await app.owner.query(text, [path === 'otp' ? 'sign-in' : path === 'register' ? path : 'reset'])).rowCount ?? 0;
+  };
   const refusals = async (): Promise<string[]> =>
     ((await app.api('GET', '/api/audit-events?type=request.refused&limit=100')).body['items'] as { reason: string }[]).map(
       ({ reason }) => reason,
@@ -63,17 +64,19 @@ describe('a challenge at the doors of applications', function () {
 
   for (const path of PATHS)
     it(`is asked for at ${path}, with one event for each refusal, and takes the number that was worked for once`, async () => {
-      const [before, messages] = [(await refusals()).length, await sent()];
+      const [before, messages] = [(await refusals()).length, await sent(path)];
       const token = taskOf(await door(path, bodies[path]()));
       assert.deepEqual((await refusals())[0], 'challenge.missing');
       for (const challenge of ['', 'made.1', find(token, false), `${find(token)}.1`, `${'A'.repeat(120)}.7`])
         taskOf(await door(path, { ...bodies[path](), challenge }));
       assert.deepEqual((await refusals())[0], 'challenge.unsolved');
       assert.equal((await refusals()).length - before, 6);
-      assert.equal(await sent(), messages, 'nothing was sent meanwhile');
+      assert.equal(await sent(path), messages, 'nothing was sent meanwhile');
 
       const challenge = find(token);
       const answers = await Promise.all(Array.from({ length: 5 }, () => door(path, { ...bodies[path](), challenge })));
+      for (let left = 100; (await sent(path)) === messages && left > 0; left -= 1) await sleep(50);
+      assert.equal((await sent(path)) - messages, 1);
       assert.deepEqual(answers.map(({ status }) => status).sort(), [202, 403, 403, 403, 403]);
     });
 
