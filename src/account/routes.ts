@@ -1,7 +1,7 @@
 /** `/account`: a person's own page, for whoever is signed in in this browser. */
 import type { Context, Middleware } from 'koa';
 import { endSessions, withdrawGrants } from '../features/sessions/commands.ts';
-import { listSessions } from '../features/sessions/queries.ts';
+import { listSessions, upstreamOfSession } from '../features/sessions/queries.ts';
 import { pageRouter, servePages } from '../http/page-router.ts';
 import type { PageBase } from '../http/pages.ts';
 import { showCommonPage } from '../http/view.ts';
@@ -182,8 +182,10 @@ async function signOut(deps: AccountRoutesDeps, visit: Visit): Promise<void> {
   const { ctx, scope, session, person, page } = visit;
   const form = await readPosted(deps, visit);
   if (form['decision'] === 'deny') return seeOther(ctx, '/account');
+  const sealed = await upstreamOfSession(deps, session);
   await endSessions(deps.sessions, scope, person.id, [session.id]);
   ctx.set('clear-site-data', '"cache", "storage"');
+  if (sealed && (await deps.leaveForProvider(ctx, { userId: person.id, sealed }))) return;
   showCommonPage(ctx, deps.view, 'logged-out', { locale: page.locale, signInUrl: '/account' });
 }
 

@@ -22,6 +22,8 @@ export interface AccountRoutesDeps extends AccountFlow, OverviewDeps {
   isTooOld(session: BrowserSession, tenantId: string): Promise<boolean>;
   /** Ends the membership of the person who acts. Throws 404 where there is none that could end, 409 for the last owner. */
   leaveTenant(scope: Scope, tenantId: string): Promise<void>;
+  /** Answers a browser whose session has ended by the way to the provider that its person came by; false where it is to be answered as ever. */
+  leaveForProvider(ctx: Context, signedOut: { userId: string; sealed: Buffer }): Promise<boolean>;
   view: View;
   csrf: Csrf;
 }

@@ -123,11 +123,11 @@ export async function buildApp(config: Config, options: AppOptions) {
     const contextWords = ['gatehouse', ...wordsOf(new URL(config.issuer).hostname)];
     const passwords = createTenantPasswords({ db, tenants, rules: { ...config.passwordPolicy, contextWords } });
     const place = { rootTenantId, ownTenant: () => ownTenant() };
-    const federation = createFederation({ ...place, db, clock, box, feed, limits, audit, tenants, fetch: options.upstreamFetch ?? fetch });
+    const federation = createFederation({ ...place, ...base, view, feed, audit, tenants, fetch: options.upstreamFetch ?? fetch });
     const built = builtInMethods({ passwords, box, mail: mailer !== undefined, texts: queueText !== undefined });
     const codes = createCodes({ clock, box, limits, lifetimeSeconds: config.lifetimes.code });
     const notices = createNotices({ db, box, clock, limits, jobs, queueMail, transact: audit.transact, mail: mailer !== undefined });
-    const parts = { ...base, config, audit, roles, tenants, meter };
+    const parts = { ...base, config, audit, roles, tenants, meter, ...federation.leaving };
     const accounts = createAccounts({ db, roles });
     const outside = createOutsideFactor({ ...parts, feed, accounts });
     closers.push(outside.close);
@@ -228,7 +228,7 @@ export async function buildApp(config: Config, options: AppOptions) {
           issuer: config.issuer,
           options,
         }),
-        federation.backchannel(sessions),
+        ...federation.answers(sessions),
         ...signInPages({
           ...flow,
           social: federation.door,
@@ -246,7 +246,7 @@ export async function buildApp(config: Config, options: AppOptions) {
         accountRoutes({
           ...flow,
           own: ownAccount.pages,
-          identities: federation.own,
+          ...federation.account,
           leaveTenant: (scope, tenantId) => leaveTenant({ db, transact: audit.transact, bookOf }, scope, tenantId),
           sessions,
           view,

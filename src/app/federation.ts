@@ -1,5 +1,5 @@
 /** Sign-in with other providers, with what it runs on. */
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
 import type { OwnIdentities } from '../account/identities.ts';
 import type { Clock } from '../core/clock.ts';
 import { ownPerson } from '../core/permissions.ts';
@@ -15,6 +15,7 @@ import { listSessions, type SessionQueryDeps } from '../features/sessions/querie
 import type { TenantCache } from '../features/tenants/index.ts';
 import { requireAssurance } from '../http/assurance.ts';
 import type { Route } from '../http/route.ts';
+import type { View } from '../http/view.ts';
 import type { ChangeFeed } from '../infra/change-feed.ts';
 import type { Limits } from '../infra/limits.ts';
 import type { Database } from '../infra/postgres.ts';
@@ -25,18 +26,22 @@ import type { ExternalIdentity, LoginMethod } from '../login/method.ts';
 import { socialMethod } from '../login/methods/social.ts';
 import { loginSettingsOf } from '../login/policy.ts';
 import { type LoginRoutesDeps, loginRoutes } from '../login/routes.ts';
-import { backchannelLogout } from '../login/social/backchannel.ts';
+import { backchannelLogout, type ReplayGuard } from '../login/social/backchannel.ts';
 import { authenticateSocial } from '../login/social/direct.ts';
 import { createSocialDoor, type SocialDoor } from '../login/social/door.ts';
 import { broughtIdentity, type LinkDeps, linkIdentity, listIdentities, unlinkIdentity } from '../login/social/link.ts';
 import { socialPages } from '../login/social/pages.ts';
 import { type InvitedTo, type Purpose, type Resolved, resolveIdentity } from '../login/social/resolve.ts';
+import { leaveForProvider, type SignedOut, sealProvider, signedOutPages } from '../login/social/sign-out.ts';
 import { createUpstreams, type Upstreams } from '../login/social/upstreams.ts';
+import { storageKey } from '../oidc/storage-key.ts';
+import { forgetOnce, rememberOnce } from '../oidc/store.ts';
 
 export interface FederationParts {
   db: Database;
   clock: Clock;
   box: SecretBox;
+  view: View;
   feed: ChangeFeed;
   limits: Limits;
   audit: Audit;
@@ -59,10 +64,12 @@ export interface Federation {
   links: LinkDeps;
   /** What it adds to the direct login, by path. */
   direct: NonNullable<Parameters<typeof createDirectDoor>[1]>;
-  /** What providers call. */
-  backchannel(sessions: SessionCommandDeps & SessionQueryDeps): Middleware;
+  /** Sends a browser that has signed out on to the provider that its person came by. */
+  leaving: { leaveForProvider(this: void, ctx: Context, signedOut: SignedOut): Promise<boolean> };
+  /** What providers call, and where they send a browser back to that has signed out there. */
+  answers(sessions: SessionCommandDeps & SessionQueryDeps): Middleware[];
   /** For the account page. */
-  own: OwnIdentities;
+  account: Federation['leaving'] & { identities: OwnIdentities };
   /** `/api/me/identities`. */
   routes: Route[];
 }
@@ -71,7 +78,7 @@ export interface Federation {
 export const signInPages = (deps: LoginRoutesDeps): Middleware[] => [socialPages(deps), loginRoutes(deps)];
 
 export function createFederation(parts: FederationParts): Federation {
-  const { db, clock, box, feed, limits, audit, tenants, rootTenantId, ownTenant, fetch, onRegistered } = parts;
+  const { db, clock, box, view, feed, limits, audit, tenants, rootTenantId, ownTenant, fetch, onRegistered } = parts;
   const connections = createConnectionCache({ db, box, feed });
   const upstreams = createUpstreams({ fetch, clock });
   const { transact } = audit;
@@ -89,24 +96,34 @@ export function createFederation(parts: FederationParts): Federation {
     resolveIdentity(resolving, scope, identity, purpose, invited);
   const links: LinkDeps = { db, clock, box, audit: audit.audit, transact, connections };
   const door = createSocialDoor({ ...links, tenants, rootTenantId });
+  const leaving: Federation['leaving'] = {
+    leaveForProvider: (ctx, signedOut) => leaveForProvider({ ...links, upstreams, view }, ctx, signedOut),
+  };
   return {
     connections,
     upstreams,
     method: socialMethod({ connections, upstreams }),
-    resolve: (scope, identity, invited) => resolveFor('sign-in', scope, identity, invited),
+    async resolve(scope, identity, invited) {
+      const whose = await resolveFor('sign-in', scope, identity, invited);
+      return 'refused' in whose ? whose : { ...whose, upstream: await sealProvider(links, whose.userId, identity) };
+    },
+    leaving,
     door,
     links,
     direct: { '/api/auth/login/social': authenticateSocial({ door, settingsOf: resolving.settingsOf }) },
-    own: {
-      async offered(homeTenantId) {
-        const tenantId = ownTenant() ?? homeTenantId;
-        return door.offered({ tenantId, settings: await resolving.settingsOf(tenantId), params: {} });
+    account: {
+      ...leaving,
+      identities: {
+        async offered(homeTenantId) {
+          const tenantId = ownTenant() ?? homeTenantId;
+          return door.offered({ tenantId, settings: await resolving.settingsOf(tenantId), params: {} });
+        },
+        find: connections.find,
+        list: (userId) => listIdentities(links, userId),
+        link: (scope, userId, identity) => linkIdentity(links, scope, userId, identity),
+        unlink: (scope, userId, id) => unlinkIdentity(links, scope, userId, id),
+        upstreams,
       },
-      find: connections.find,
-      list: (userId) => listIdentities(links, userId),
-      link: (scope, userId, identity) => linkIdentity(links, scope, userId, identity),
-      unlink: (scope, userId, id) => unlinkIdentity(links, scope, userId, id),
-      upstreams,
     },
     routes: ownIdentityRoutes({
       list: (userId) => listIdentities(links, userId),
@@ -120,7 +137,8 @@ export function createFederation(parts: FederationParts): Federation {
       unlink: (scope, userId, id) => unlinkIdentity(links, scope, userId, id),
       checkFresh: async (scope) => requireAssurance({ clock }, scope, demandOf(await findFactors(db, ownPerson(scope)))),
     }),
-    backchannel: (sessions) =>
+    answers: (sessions) => [
+      signedOutPages({ box, clock, view }),
       backchannelLogout({
         db,
         audit: audit.audit,
@@ -128,10 +146,21 @@ export function createFederation(parts: FederationParts): Federation {
         connections,
         upstreams,
         whose: (scope, identity) => resolveFor('logout', scope, identity),
+        once: replayGuard(db),
         async endSessionsOf(scope, userId) {
           const ids = (await listSessions(sessions, userId)).map(({ id }) => id);
           if (ids.length > 0) await endSessions(sessions, scope, userId, ids);
         },
       }),
+    ],
+  };
+}
+
+/** Logout tokens by connection and `jti`, kept beside those of client assertions. */
+function replayGuard(db: Database): ReplayGuard {
+  const keyOf = (connectionId: string, jti: string): string => storageKey(connectionId, 'ReplayDetection', jti);
+  return {
+    first: (connectionId, jti, until) => rememberOnce(db, keyOf(connectionId, jti), until),
+    forget: (connectionId, jti) => forgetOnce(db, keyOf(connectionId, jti)),
   };
 }

@@ -28,7 +28,7 @@ import { useDirectPaths } from '../oidc/direct-routes.ts';
 import { createFailureLimits, useFailureLimits } from '../oidc/failure-limits.ts';
 import { COOKIE_SECRET, createKeys, NONCE_SECRET } from '../oidc/keys.ts';
 import { createLogout } from '../oidc/logout.ts';
-import { createProvider } from '../oidc/provider.ts';
+import { createProvider, type ProviderDeps } from '../oidc/provider.ts';
 import { createProviderPool } from '../oidc/provider-pool.ts';
 import { cachePublicDocuments } from '../oidc/public-documents.ts';
 import { createResourceCache } from '../oidc/resources.ts';
@@ -59,6 +59,8 @@ export interface ProtocolParts {
   assurance: Assurance;
   /** The engine's direct door. */
   direct: Pick<DirectLoginDeps, 'authenticate' | 'act'>;
+  /** Sends a browser that has signed out on to the provider that its person came by. */
+  leaveForProvider: ProviderDeps['leaveForProvider'];
 }
 
 export async function createProtocol(parts: ProtocolParts) {
@@ -116,7 +118,20 @@ export async function createProtocol(parts: ProtocolParts) {
     build(settings) {
       const shared = { ...choice, db, clients, resources, accounts, lifetimes };
       const provider = createProvider(
-        { ...shared, baseIssuer: config.issuer, keys, assurance, pages, fetch, audit, box, tokens, count, log },
+        {
+          ...shared,
+          baseIssuer: config.issuer,
+          keys,
+          assurance,
+          pages,
+          fetch,
+          audit,
+          box,
+          tokens,
+          count,
+          log,
+          leaveForProvider: parts.leaveForProvider,
+        },
         settings,
       );
       useFailureLimits(provider, failures);
@@ -194,7 +209,14 @@ function protocolPages(view: View, labelsOf: (client?: ClientSummary) => Promise
         ctx,
         view,
         'error',
-        { ...(await brandWhereKnown(labelsOf)), locale: localeOf(ctx), ...words, detail, requestId },
+        {
+          ...(await brandWhereKnown(labelsOf)),
+          locale: localeOf(ctx),
+          ...words,
+          detail,
+          requestId,
+          retryUrl: status >= 500 ? againUrl(ctx) : undefined,
+        },
         { status },
       );
     },

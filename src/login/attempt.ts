@@ -54,6 +54,8 @@ export type Resolution =
       amr?: readonly string[];
       /** The other provider asked for two factors, and the connection trusts what it says of that. */
       double?: boolean;
+      /** The provider, sealed for the session, where signing out is to go on there. */
+      upstream?: string | undefined;
     }
   /** Why not, for the audit log; `link` waits for the proof of the account that has the same address. */
   | { refused: string; link?: string };

@@ -37,15 +37,24 @@ export async function deleteJourney(db: Database, id: string): Promise<void> {
   );
 }
 
+export interface Standing {
+  epoch: number;
+  link: string | undefined;
+  /** The provider that the person came by, sealed for their session. */
+  upstream: string | undefined;
+}
+
 /**
  * How often the access of the journey's person was ended so far, and what waits to be linked; undefined where the journey is gone. Whoever ends access deletes journeys in the
  * same transaction, so a journey that is there was not touched by any of these ends, and the session that follows from it is written only while
  * there was no further one.
  */
-export async function standingOf(db: Database, id: string): Promise<{ epoch: number; link: string | undefined } | undefined> {
-  const text = `select u.access_epoch as epoch, j.state ->> 'link' as link from journeys j join users u on u.id = j.user_id where j.id = $1`;
-  const [row] = await db.query<{ epoch: number; link: string | null }>({ name: 'login-journey-epoch', text }, [id]);
-  return row && { epoch: row.epoch, link: row.link ?? undefined };
+export async function standingOf(db: Database, id: string): Promise<Standing | undefined> {
+  const text = `select u.access_epoch as epoch, j.state ->> 'link' as link, j.state ->> 'upstream' as upstream from journeys j join users u on u.id = j.user_id where j.id = $1`;
+  const [row] = await db.query<{ epoch: number; link: string | null; upstream: string | null }>({ name: 'login-journey-epoch', text }, [
+    id,
+  ]);
+  return row && { epoch: row.epoch, link: row.link ?? undefined, upstream: row.upstream ?? undefined };
 }
 
 /**
@@ -64,9 +73,15 @@ export async function forgetTrust(sql: Sql, userId: string): Promise<void> {
 }
 
 /** The person has signed in on this device. */
-export async function rememberDevice(sql: Sql, userId: string, deviceHash: string, at: Date): Promise<void> {
+export async function rememberDevice(sql: Sql, userId: string, device: Sealed, at: Date): Promise<void> {
   await sql.raw(
-    'insert into known_devices (user_id, device_hash, created_at, last_seen_at) values (?, ?, ?, ?) on conflict (user_id, device_hash) do nothing',
-    [userId, deviceHash, at, at],
+    'insert into known_devices (user_id, device_hash, sealed, created_at, last_seen_at) values (?, ?, ?, ?, ?) on conflict (user_id, device_hash) do nothing',
+    [userId, device.hash, device.sealed, at, at],
   );
+}
+
+/** A device, and what is kept of it. */
+export interface Sealed {
+  hash: string;
+  sealed: Buffer;
 }

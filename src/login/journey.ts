@@ -38,6 +38,8 @@ const State = Type.Object({
   pending: Type.Optional(Type.Union([Type.Literal('register'), Type.Literal('reset'), Type.Literal('verify')])),
   /** An identity at another provider that is linked to its account once that is proven, sealed. */
   link: Type.Optional(Type.String()),
+  /** The provider that the person came by, sealed for their session. */
+  upstream: Type.Optional(Type.String()),
   /** What a registration or reset has to remember, sealed, base64. */
   sealed: Type.Optional(Type.String()),
 });

@@ -9,6 +9,7 @@ import { type Kept, openBegun } from './begun.ts';
 import { compareCode, countedOf, triesOf } from './compare.ts';
 import { readLogin } from './identifiers.ts';
 import { begunAgain } from './journey.ts';
+import { appDeviceOf } from './known.ts';
 import type { Account, LoginMethod, Verdict } from './method.ts';
 import { welcome } from './newcomers.ts';
 import { nextStep } from './next-step.ts';
@@ -40,10 +41,11 @@ export async function judge(deps: JudgeDeps, scope: Scope, attempt: Attempt, isS
   const { facts, input, now } = taken;
   const about = aboutOf(facts.account);
 
-  // By what was typed, not by whom it names: a name that nobody has is held back in the same way.
+  // By what was typed, not by whom it names: a name that nobody has is held back in the same way. An application is no device of one person.
   const counted = countedOf(taken);
   const held = counted === undefined ? undefined : deps.box.mac('login-account', counted);
-  const key = held !== undefined && facts.knownDevice && taken.deviceHash ? `${held}.${taken.deviceHash}` : held;
+  const key =
+    held !== undefined && attempt.door === 'browser' && facts.knownDevice && taken.deviceHash ? `${held}.${taken.deviceHash}` : held;
   const byAccount = key === undefined ? undefined : await count(() => limits.consume(RULES.loginByAccount, key));
   if (byAccount) {
     if (held !== undefined) await deps.locked?.(scope, facts.account?.id, held);
@@ -107,7 +109,8 @@ async function take(deps: JudgeDeps, scope: Scope, attempt: Attempt, method: Log
   if (!Value.Check(method.input, input)) return { refused: INVALID_CREDENTIALS, reason: 'input.invalid' };
   const typed = method.first ? method.identifier?.(input) : undefined;
   const claimed = typed === undefined ? undefined : readLogin(typed);
-  const deviceHash = attempt.deviceToken && DEVICE_TOKEN.test(attempt.deviceToken) ? sha256(attempt.deviceToken) : undefined;
+  const token = attempt.deviceToken && DEVICE_TOKEN.test(attempt.deviceToken) ? sha256(attempt.deviceToken) : undefined;
+  const deviceHash = attempt.door === 'direct' ? appDeviceOf(scope) : token;
   const facts = await findAttempt(deps.db, {
     journeyId: attempt.journeyId,
     claimed: claimed?.keys,
@@ -149,7 +152,7 @@ async function accountOf(
   const whose = (await deps.resolve?.(scope, verdict.identity, attempt.invited)) ?? { refused: 'identity.unlinked' };
   if ('refused' in whose) return { reason: whose.refused, link: whose.link };
   const known = await findAccount(deps.db, whose.userId, { deviceHash, now });
-  return known ? { ...known, amr: whose.amr, double: whose.double } : { reason: 'account.unknown' };
+  return known ? { ...known, amr: whose.amr, double: whose.double, upstream: whose.upstream } : { reason: 'account.unknown' };
 }
 
 /** Why the attempt fails, whatever the method found: a right password does not open an account that is closed. */

@@ -6,6 +6,7 @@ import { actingOf, type EngineDeps, type Outcome, succeededEvent, type Visit } f
 import { recipientOf } from './begun.ts';
 import type { Journey, Proof } from './journey.ts';
 import type { JourneyRow } from './journey-store.ts';
+import { deviceOf } from './known.ts';
 import { type CodeTarget, type LoginMethod, secondFactorsOf, type Verdict } from './method.ts';
 import { nextStep, ONE_FACTOR, rank, TRUSTED_DEVICE } from './next-step.ts';
 import { advance } from './store.ts';
@@ -43,8 +44,11 @@ export async function write(taken: Taken, verdict: Verdict, found: Found, code: 
     update: judged?.update,
     judged: judged?.judged,
     signedIn: isOver,
-    deviceHash: keepDevice ? sha256(fresh) : undefined,
-    trustedUntil: trusts ? addSeconds(now, TRUST_SECONDS) : undefined,
+    device:
+      keepDevice || (attempt.door === 'direct' && isProven)
+        ? deviceOf(deps, scope, account.id, attempt.door, keepDevice ? sha256(fresh) : undefined)
+        : undefined,
+    trustedUntil: trusts && keepDevice ? addSeconds(now, TRUST_SECONDS) : undefined,
     codeId: code?.id,
     provenEmail: code?.target?.channel === 'email' ? recipientOf(code.target) : undefined,
     epoch: account.accessEpoch,
@@ -52,14 +56,13 @@ export async function write(taken: Taken, verdict: Verdict, found: Found, code: 
   });
   if (!wrote) return undefined;
   if (judged?.left !== undefined) await deps.codeUsed?.(scope, account.id, judged.left);
-  if (isProven && attempt.door === 'browser' && !found.knownDevice && account.signedInBefore)
-    await deps.newDevice?.(scope, account.id, attempt.locale);
+  if (isProven && !found.knownDevice && account.signedInBefore) await deps.newDevice?.(scope, account.id, attempt.locale);
   return { journey: { ...next, version: next.version + 1 }, step: then, deviceToken: fresh, keepDevice, epoch: account.accessEpoch };
 }
 
 async function advanced(taken: Taken, verdict: Verdict, found: Found, proven: CodeTarget | undefined): Promise<Journey> {
   const { deps, scope, attempt, from, method, settings, now, isFirst } = taken;
-  const { account, amr, double } = found;
+  const { account, amr, double, upstream } = found;
   const isProven = proven?.channel === 'email' && account.email !== undefined && recipientOf(proven) === account.email.toLowerCase();
   const [required, more] = isFirst
     ? await Promise.all([deps.required?.(account.id, scope, actingOf(attempt)), deps.demands?.(account, scope)])
@@ -78,6 +81,7 @@ async function advanced(taken: Taken, verdict: Verdict, found: Found, proven: Co
     accountId: account.id,
     proofs,
     demands: [...demands],
+    ...(upstream === undefined ? {} : { upstream }),
     ...(await secondFactorsOf(others, account, settings.methods)),
     ...(required === undefined || rank(required) <= rank(ONE_FACTOR) ? {} : { required }),
   };

@@ -45,4 +45,6 @@ export interface Found {
   trustedDevice: boolean;
   amr?: readonly string[] | undefined;
   double?: boolean | undefined;
+  /** The provider that they came by, sealed for their session. */
+  upstream?: string | undefined;
 }

@@ -8,6 +8,7 @@ import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import { epochNow } from './access-epoch.ts';
 import { knowPerson } from './accounts.ts';
+import { upstreamNow } from './provider-sign-out.ts';
 import { storageKey } from './storage-key.ts';
 import {
   consumeObject,
@@ -139,6 +140,7 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
           known: past?.known === true || before?.known === true,
           replaces: past?.replaces ? keyOf(model, past.replaces) : (before?.replaces ?? null),
           epoch: payload.accountId ? (epochNow() ?? null) : null,
+          upstream: payload.accountId ? (upstreamNow() ?? before?.upstream ?? null) : null,
         });
       } else {
         // An interaction only mentions a grant, and would hold a session's id; neither is needed.

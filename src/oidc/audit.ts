@@ -87,7 +87,7 @@ export function tokenEvent(ctx: KoaContextWithOIDC): AuditEvent {
   };
 }
 
-/** Registers the outermost middleware; call it before any other `provider.use`. */
+/** Registers the middleware that stores what a request did; call it before any other `provider.use` but what waits for that. */
 export function useAudit(provider: Provider, deps: AuditDeps): void {
   const emitter: NodeJS.EventEmitter = provider;
   for (const name of ERRORS) {

@@ -59,6 +59,8 @@ export interface LoginResult {
   authTime?: number;
   /** How often the person's access had been ended when they proved who they are; where it is ended before the browser is back, it is not signed in. */
   epoch?: number | undefined;
+  /** The provider that they came by, sealed for the session. */
+  upstream?: string | undefined;
 }
 
 export interface Allowed {
@@ -113,10 +115,11 @@ export function createInteractions(deps: InteractionsDeps): Interactions {
       return interactionOf(found, summaryOf(client));
     },
 
-    async finishLogin(req, res, { accountId, acr, amr, remember = true, authTime, epoch }) {
+    async finishLogin(req, res, { accountId, acr, amr, remember = true, authTime, epoch, upstream }) {
       const ts = authTime ?? epochSeconds(deps.clock.now());
       const answered = Object.fromEntries(ANSWERED_BY_LOGIN.map((name): [string, object] => [name, {}]));
-      return finish(req, res, { ...answered, login: { accountId, acr, amr, remember, ts, ...(epoch === undefined ? {} : { epoch }) } });
+      const more = { ...(epoch === undefined ? {} : { epoch }), ...(upstream === undefined ? {} : { upstream }) };
+      return finish(req, res, { ...answered, login: { accountId, acr, amr, remember, ts, ...more } });
     },
 
     finishSelection: (req, res) => finish(req, res, { select_account: {} }),

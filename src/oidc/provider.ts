@@ -11,6 +11,7 @@ import { type ConfigurationDeps, configure } from './configuration.ts';
 import { useFormPages } from './form-page.ts';
 import { type JwtTokenDeps, useJwtAccessTokens } from './introspection.ts';
 import { type OutageDeps, useOutage } from './outage.ts';
+import { type ProviderSignOutHook, useProviderSignOut } from './provider-sign-out.ts';
 import { limitSessions } from './session-limit.ts';
 import { storageKey } from './storage-key.ts';
 import { rememberOnce } from './store.ts';
@@ -31,6 +32,7 @@ export interface ProviderDeps
     Omit<AuditDeps, 'tenantId' | 'pages'>,
     Pick<ClientModelDeps, 'baseIssuer'>,
     Pick<OutageDeps, 'log'>,
+    Pick<ProviderSignOutHook, 'leaveForProvider'>,
     Pick<JwtTokenDeps, 'tokens'> {
   audit: AuditLog;
   box: SecretBox;
@@ -92,6 +94,7 @@ export function createProvider(deps: ProviderDeps, settings: IssuerSettings): Pr
     handSessionsOver(provider);
     queueLogouts(provider);
     nameServedPath(provider);
+    useProviderSignOut(provider, deps);
     useAudit(provider, { ...deps, ...settings });
     useOutage(provider, deps);
     useFormPages(provider);

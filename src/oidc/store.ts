@@ -132,6 +132,11 @@ export async function rememberOnce(db: Database, key: string, expiresAt: number)
   return (await db.query({ name: 'oidc-once', text }, [key, expiresAt])).length === 1;
 }
 
+/** As if it had never been shown: what it was shown for came to nothing. */
+export async function forgetOnce(db: Database, key: string): Promise<void> {
+  await db.query({ name: 'oidc-once-forget', text: `delete from oidc_objects where model = 'ReplayDetection' and id = $1` }, [key]);
+}
+
 export interface Agreement {
   scope: string;
   /** Single claims, separated by spaces as scopes are. */

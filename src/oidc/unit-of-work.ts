@@ -48,6 +48,8 @@ export interface SessionRow {
   replaces: string | null;
   /** Where somebody signs in by it: how often their access had been ended when they proved who they are. */
   epoch: number | null;
+  /** Of a sign-in by another provider: that one, sealed; base64. */
+  upstream: string | null;
 }
 
 /** What a repeated refresh is answered with, and for which parameters. */
@@ -127,7 +129,7 @@ gone_sessions as (
   delete from oidc_sessions s where (select count(*) from locked) >= 0
     and s.uid in (select x.uid from oidc_sessions x join deletion d on d.kind = 'session' and x.id = d.id) returning 1),
 session as materialized (
-  select r.* from go, jsonb_to_recordset($9) as r(id text, uid text, user_id uuid, sids text[], payload jsonb, sealed text, expires_at timestamptz, known boolean, replaces text)),
+  select r.* from go, jsonb_to_recordset($9) as r(id text, uid text, user_id uuid, sids text[], payload jsonb, sealed text, expires_at timestamptz, known boolean, replaces text, upstream text)),
 putting as materialized (
   select r.* from go, jsonb_to_recordset($6) as r(id text, user_id uuid, client_id text, payload jsonb, expires_at timestamptz)),
 held_grants as materialized (select g.id from oidc_grants g where g.id in (select id from putting) order by g.id for update),
@@ -152,14 +154,16 @@ replaced as (
   update oidc_sessions s set expires_at = case when s.user_id is null then clock_timestamp() else least(s.expires_at, clock_timestamp() + make_interval(secs => $11)) end
   from session n where s.id = n.replaces and exists (select 1 from alive a where a.uid = s.uid)),
 put_sessions as (
-  insert into oidc_sessions as s (id, uid, user_id, sids, payload, sealed, expires_at)
-  select n.id, n.uid, n.user_id, n.sids, n.payload, decode(n.sealed, 'base64'), n.expires_at from session n
+  insert into oidc_sessions as s (id, uid, user_id, sids, payload, sealed, expires_at, upstream)
+  select n.id, n.uid, n.user_id, n.sids, n.payload, decode(n.sealed, 'base64'), n.expires_at, coalesce(decode(n.upstream, 'base64'), (
+    select o.upstream from oidc_sessions o where o.uid = n.uid and o.user_id = n.user_id and o.upstream is not null order by o.created_at desc, o.id limit 1))
+  from session n
   where not n.known or exists (select 1 from alive a where a.uid = n.uid)
   on conflict (id) do update set user_id = excluded.user_id, sids = array(select distinct unnest(s.sids || excluded.sids)),
     payload = excluded.payload || jsonb_build_object('authorizations', coalesce((
       select jsonb_object_agg(m.key, m.value order by (m.value ->> 'at')::float8) from (
         select * from jsonb_each(s.payload -> 'authorizations') union all select * from jsonb_each(excluded.payload -> 'authorizations')) m), '{}')),
-    sealed = coalesce(excluded.sealed, s.sealed), seen_at = clock_timestamp(),
+    sealed = coalesce(excluded.sealed, s.sealed), upstream = excluded.upstream, seen_at = clock_timestamp(),
     expires_at = case when s.expires_at < clock_timestamp() + make_interval(secs => $11) then s.expires_at else excluded.expires_at end),
 put_audit as (${auditInsertText('$10', 'go')}),
 in_order as (select 1 from go where (select count(*) from gone_sessions) + (select count(*) from alive) >= 0),

@@ -23,6 +23,7 @@ export const AUTH_EVENT_TYPES = [
   'identity.refused',
   'upstream_logout.received',
   'upstream_logout.refused',
+  'upstream_logout.sent',
   'session.ended',
   'session.refused',
   'access.ended',

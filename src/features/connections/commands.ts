@@ -136,6 +136,8 @@ function taken(error: unknown): never {
 
 /** Kinds that speak OpenID Connect with an issuer that a tenant names. */
 const WITH_ISSUER: readonly ConnectionKind[] = ['oidc', 'microsoft'];
+/** Kinds whose discovery may name an `end_session_endpoint`. */
+const WITH_ID_TOKEN: readonly ConnectionKind[] = ['oidc', 'microsoft', 'google', 'apple'];
 const MICROSOFT =
   /^https:\/\/login\.microsoftonline\.com\/(common|organizations|consumers|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\/v2\.0$/;
 
@@ -176,6 +178,8 @@ async function judge(
   }
   if (options.trustUpstreamAmr && !WITH_ISSUER.includes(kind))
     errors.push({ pointer: '/options/trustUpstreamAmr', message: `${kind} does not say what it asked for` });
+  if (options.logoutAtProvider && !WITH_ID_TOKEN.includes(kind))
+    errors.push({ pointer: '/options/logoutAtProvider', message: `${kind} has no such sign-out` });
   const domains = (input.domains ?? []).map((domain) => domain.toLowerCase());
   const verified = domains.length > 0 ? await deps.domainsOf(scope.tenantId) : [];
   for (const [index, domain] of domains.entries())

@@ -13,6 +13,8 @@ export interface ConnectionOptions {
   trustUpstreamAmr?: boolean;
   /** A logout upstream ends our sessions of that person. */
   upstreamLogout?: boolean;
+  /** Who signs out here is signed out there too. */
+  logoutAtProvider?: boolean;
   apple?: { teamId: string; keyId: string };
 }
 

@@ -105,6 +105,7 @@ const viewOf = (row: ConnectionRow): ConnectionView => ({
   options: row.options as ConnectionView['options'],
   hasClientSecret: row.secret_sealed !== null,
   callbackPath: `/login/callback/${row.id}`,
+  signedOutPath: `/login/signed-out/${row.id}`,
   createdAt: row.created_at.toISOString(),
   updatedAt: row.updated_at.toISOString(),
 });

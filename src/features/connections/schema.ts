@@ -35,6 +35,13 @@ const SHARED_OPTIONS = {
       description: 'Logout tokens to `/login/backchannel/{id}` (OpenID Connect Back-Channel Logout 1.0) end the sessions of that person',
     }),
   ),
+  logoutAtProvider: optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'Who came by it and signs out, at an application or at their account page, is sent on to the provider’s `end_session_endpoint` (OpenID Connect RP-Initiated Logout 1.0), where it has one, and comes back by `signedOutPath`; for `oidc`, `microsoft`, `google` and `apple`. Their ID token is kept for that, sealed, as long as the session. Sessions that are ended without a browser, by an administrator, an API or a logout token, are not passed on',
+    }),
+  ),
 };
 const OPTIONS = Type.Object({ ...SHARED_OPTIONS, apple: optional(APPLE) });
 const OPTIONS_INPUT = Type.Object(
@@ -111,6 +118,9 @@ export const CONNECTION = Type.Object({
   options: OPTIONS,
   hasClientSecret: Type.Boolean(),
   callbackPath: Type.String({ description: 'The redirect URI to register there is the issuer followed by this' }),
+  signedOutPath: Type.String({
+    description: 'The post-logout redirect URI to register there, for `logoutAtProvider`, is the issuer followed by this',
+  }),
   createdAt: Type.String({ format: 'date-time' }),
   updatedAt: Type.String({ format: 'date-time' }),
 });

@@ -3,7 +3,7 @@ import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { SessionRecord } from './index.ts';
 import { type Keyring, recordsOf } from './records.ts';
-import { findGrantsOf, findHomeTenant, findSessionByName, findSessionsOf, type GrantRow } from './store.ts';
+import { findGrantsOf, findHomeTenant, findSessionByName, findSessionsOf, findUpstreamOf, type GrantRow } from './store.ts';
 
 export interface SessionQueryDeps extends Keyring {
   db: Database;
@@ -31,3 +31,7 @@ export async function checkPerson(deps: { db: Database }, scope: Pick<Scope, 'te
 }
 
 export const listGrants = (deps: { db: Database }, userId: string): Promise<GrantRow[]> => findGrantsOf(deps.db, userId);
+
+/** What is kept of the provider that the person came by into that session, sealed. */
+export const upstreamOfSession = (deps: { db: Database }, { id, userId }: { id: string; userId: string }): Promise<Buffer | undefined> =>
+  findUpstreamOf(deps.db, id, userId);

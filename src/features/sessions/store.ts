@@ -43,6 +43,11 @@ const sessionsWhere = (condition: string): string => `
 const OF_USER = { name: 'sessions-of-user', text: sessionsWhere('n.user_id = $1') };
 const BY_NAME = { name: 'session-by-name', text: sessionsWhere('(n.uid = $1 or n.sids @> array[$1])') };
 
+const UPSTREAM = {
+  name: 'upstream-of-session',
+  text: 'select upstream from oidc_sessions where uid = $1 and user_id = $2 and upstream is not null order by created_at desc, id limit 1',
+};
+
 export const findSessionsOf = (db: Database, userId: string): Promise<SessionRow[]> => db.query<SessionRow>(OF_USER, [userId]);
 
 /** By the session's own id, or by a `sid` that a client's tokens carry. */
@@ -60,6 +65,10 @@ export async function lockGrantsOf(sql: Sql, userId: string): Promise<string[]> 
   const rows: { id: string }[] = await sql('oidc_grants').where({ user_id: userId }).orderBy('id').forUpdate().select('id');
   return rows.map(({ id }) => id);
 }
+
+/** What is kept of the provider that the person came by into that session, sealed. */
+export const findUpstreamOf = async (db: Database, uid: string, userId: string): Promise<Buffer | undefined> =>
+  (await db.query<{ upstream: Buffer }>(UPSTREAM, [uid, userId]))[0]?.upstream;
 
 /** Every token of a grant goes with it. */
 export const deleteGrants = async (sql: Sql, keys: readonly string[]): Promise<number> =>

@@ -8,10 +8,16 @@ import { readForm } from '../../http/read-body.ts';
 import { addressKey, type Limits, RULES } from '../../infra/limits.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { ExternalIdentity } from '../method.ts';
-import { type LogoutClaims, UpstreamRefused } from './provider.ts';
+import { LOGOUT_TOKEN_SECONDS, type LogoutClaims, UpstreamRefused } from './provider.ts';
 import type { Resolved } from './resolve.ts';
 import { subjectsOfSession } from './store.ts';
 import type { Upstreams } from './upstreams.ts';
+
+/** OpenID Connect Back-Channel Logout 1.0 section 2.6: what was accepted once is not accepted again. `until` in seconds since the epoch. */
+export interface ReplayGuard {
+  first(connectionId: string, jti: string, until: number): Promise<boolean>;
+  forget(connectionId: string, jti: string): Promise<void>;
+}
 
 export interface BackchannelDeps {
   db: Database;
@@ -19,6 +25,7 @@ export interface BackchannelDeps {
   limits: Limits;
   connections: ConnectionCache;
   upstreams: Upstreams;
+  once: ReplayGuard;
   /** Whose an identity is: the only way from one to a person. */
   whose(scope: Scope, identity: ExternalIdentity): Promise<Resolved>;
   /** Ends every session of a person, and what hangs on them; what was given with `offline_access` goes on. */
@@ -45,10 +52,13 @@ export function backchannelLogout(deps: BackchannelDeps): Middleware {
     const target = { type: 'connection', id } as const;
     try {
       const claims = await deps.upstreams.judgeLogout(connection, token);
-      for (const subject of await subjectsOf(deps, id, claims)) {
-        const found = await deps.whose(scope, { connectionId: id, subject, claims: {} });
-        if (!('refused' in found)) await deps.endSessionsOf(scope, found.userId);
-      }
+      // Older than this it is refused for its age.
+      if (!(await deps.once.first(id, claims.jti, claims.issuedAt + LOGOUT_TOKEN_SECONDS))) throw new UpstreamRefused('logout_token.jti');
+      await endAll(deps, scope, id, claims).catch(async (error: unknown) => {
+        // The provider sends it again.
+        await deps.once.forget(id, claims.jti);
+        throw error;
+      });
       await deps.limits.refund(RULES.loginByAddress, addressKey(scope.request.address));
       await deps.audit.append(scope, { type: 'upstream_logout.received', outcome: 'success', target });
       ctx.status = 200;
@@ -61,6 +71,13 @@ export function backchannelLogout(deps: BackchannelDeps): Middleware {
       ctx.body = { error: 'invalid_request' };
     }
   };
+}
+
+async function endAll(deps: BackchannelDeps, scope: Scope, connectionId: string, claims: LogoutClaims): Promise<void> {
+  for (const subject of await subjectsOf(deps, connectionId, claims)) {
+    const found = await deps.whose(scope, { connectionId, subject, claims: {} });
+    if (!('refused' in found)) await deps.endSessionsOf(scope, found.userId);
+  }
 }
 
 /** A token names the person, or their session there, or both. */

@@ -9,6 +9,7 @@ import { loginSettingsOf, type TenantLoginSettings } from '../policy.ts';
 import { type LinkDeps, linkIdentity } from './link.ts';
 import { byName, type Offered } from './offered.ts';
 import { domainOf, openLink } from './resolve.ts';
+import { sealProvider } from './sign-out.ts';
 import { tenantOfDomain } from './store.ts';
 
 /** Where somebody signs in, and what the authorization request says. */
@@ -31,8 +32,8 @@ export interface SocialDoor {
   find(id: string): Promise<Offered | undefined>;
   /** The name of the provider whose identity waits for the proof of an account. */
   waiting(link: string | undefined): Promise<string | undefined>;
-  /** Links what waited for the proof of this account; nothing where somebody else was proven. */
-  complete(scope: Scope, link: string, accountId: string): Promise<void>;
+  /** Links what waited for the proof of this account; nothing where somebody else was proven. Answers as `sealProvider` does. */
+  complete(scope: Scope, link: string, accountId: string): Promise<string | undefined>;
 }
 
 export function createSocialDoor(deps: LinkDeps & { tenants: TenantCache; rootTenantId: string }): SocialDoor {
@@ -80,10 +81,11 @@ export function createSocialDoor(deps: LinkDeps & { tenants: TenantCache; rootTe
     },
     async complete(scope, link, accountId) {
       const pending = openLink(deps.box, link);
-      if (pending?.userId !== accountId) return;
+      if (pending?.userId !== accountId) return undefined;
       const actor = { type: 'user', id: accountId } as const;
       try {
         await linkIdentity(deps, { ...scope, actor }, accountId, pending.identity);
+        return await sealProvider(deps, accountId, pending.identity);
       } catch (error) {
         // Linked or taken meanwhile, or the connection is gone: the sign-in was good all the same.
         if (!(error instanceof AppError) || error.status >= 500) throw error;
@@ -94,6 +96,7 @@ export function createSocialDoor(deps: LinkDeps & { tenants: TenantCache; rootTe
           target: { type: 'connection', id: pending.identity.connectionId },
           personId: accountId,
         });
+        return undefined;
       }
     },
   };

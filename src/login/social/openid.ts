@@ -3,7 +3,7 @@ import { createRemoteJWKSet, type JWTPayload, type JWTVerifyGetKey, customFetch 
 import * as oidc from 'openid-client';
 import { epochSeconds } from '../../core/clock.ts';
 import type { Answer, Ask, LogoutClaims, SignOutAsk, Upstream, UpstreamPerson } from './provider.ts';
-import { UpstreamRefused } from './provider.ts';
+import { LOGOUT_TOKEN_SECONDS, UpstreamRefused } from './provider.ts';
 
 /** Never `none`, never a key that both sides know (RFC 8725 section 3.1, 3.2). */
 const ASYMMETRIC = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519', 'RS384', 'RS512', 'PS384', 'PS512', 'ES384', 'ES512'];
@@ -213,7 +213,7 @@ export async function judgedLogout(upstream: Upstream, settings: OpenIdSettings,
   if ('nonce' in payload) throw new UpstreamRefused('logout_token.nonce');
   const age = epochSeconds(upstream.clock.now()) - iat!;
   // Of the future neither: it would be good for longer than its number is remembered.
-  if (age > OLDEST_TOKEN_SECONDS || age < -TOLERANCE_SECONDS) throw new UpstreamRefused('logout_token.iat');
+  if (age > LOGOUT_TOKEN_SECONDS - TOLERANCE_SECONDS || age < -TOLERANCE_SECONDS) throw new UpstreamRefused('logout_token.iat');
   if (typeof jti !== 'string' || jti === '') throw new UpstreamRefused('logout_token.jti');
   if (sub === undefined && typeof sid !== 'string') throw new UpstreamRefused('logout_token.sub');
   return { subject: sub, sid: typeof sid === 'string' ? sid : undefined, jti, issuedAt: iat! };

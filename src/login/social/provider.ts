@@ -47,6 +47,9 @@ export interface BroughtToken {
   nonce?: string | undefined;
 }
 
+/** For how long after its `iat` a logout token is taken at the most, clocks that differ included. */
+export const LOGOUT_TOKEN_SECONDS = 660;
+
 export interface LogoutClaims {
   subject: string | undefined;
   sid: string | undefined;

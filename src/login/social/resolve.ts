@@ -35,6 +35,8 @@ export type Resolved =
       userId: string;
       /** The provider asked for two factors, and the connection trusts what it says of that. */
       double?: boolean;
+      /** The provider, sealed for the session, where signing out is to go on there. */
+      upstream?: string | undefined;
     }
   /** Somebody here has proven the same address: who proves that account too, may have the two linked. Sealed for that. */
   | { refused: 'identity.link_required'; link: string }
@@ -200,8 +202,8 @@ export interface PendingLink {
 }
 
 function sealLink(box: SecretBox, { userId, identity }: PendingLink): string {
-  const { email, emailVerified, sid, claims } = identity.claims;
-  const kept = { userId, identity: { ...identity, claims: { email, emailVerified, sid, claims: namesIn(claims) } } };
+  const { email, emailVerified, sid, claims, idToken } = identity.claims;
+  const kept = { userId, identity: { ...identity, claims: { email, emailVerified, sid, idToken, claims: namesIn(claims) } } };
   return box.seal(JSON.stringify(kept), 'identity-link').toString('base64');
 }
 

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../core/clock.ts';
 import type { Connection } from '../../features/connections/index.ts';
-import type { Answer, Ask, BroughtToken, LogoutClaims, SocialProvider, Upstream, UpstreamPerson } from './provider.ts';
+import type { Answer, Ask, BroughtToken, LogoutClaims, SignOutAsk, SocialProvider, Upstream, UpstreamPerson } from './provider.ts';
 import { UpstreamRefused } from './provider.ts';
 
 /** Throws UpstreamRefused. */
@@ -11,6 +11,7 @@ export interface Upstreams {
   finish(connection: Connection, answer: Answer): Promise<UpstreamPerson>;
   judgeToken(connection: Connection, token: BroughtToken): Promise<UpstreamPerson>;
   judgeLogout(connection: Connection, token: string): Promise<LogoutClaims>;
+  endSession(connection: Connection, ask: SignOutAsk): Promise<URL>;
 }
 
 const DEADLINE_MS = 4500;
@@ -67,6 +68,11 @@ export function createUpstreams({ fetch, clock }: { fetch: typeof globalThis.fet
       within(connection, (provider, upstream) => {
         if (!provider.judgeLogout) throw new UpstreamRefused('logout.unsupported');
         return provider.judgeLogout(upstream, token);
+      }),
+    endSession: (connection, ask) =>
+      within(connection, (provider, upstream) => {
+        if (!provider.endSession) throw new UpstreamRefused('logout.unsupported');
+        return provider.endSession(upstream, ask);
       }),
   };
 }

@@ -181,6 +181,13 @@ export interface EnrolPasskeyPage extends EnrolPage {
   options: string;
 }
 
+/** Signed out here, and on the way to the provider that the person came by; goes there by itself. */
+export interface SigningOutPage extends PageBase {
+  name: string;
+  url: string;
+  refresh: string;
+}
+
 /** The pages of the browser journey, by the name of their template. */
 export interface LoginPages {
   'enrol-totp': EnrolTotpPage;
@@ -200,6 +207,7 @@ export interface LoginPages {
   terms: TermsPage;
   expired: ExpiredPage;
   elsewhere: ElsewherePage;
+  'signing-out': SigningOutPage;
 }
 
 /** The folder to hand to `createView`. */

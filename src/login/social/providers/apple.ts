@@ -1,7 +1,7 @@
 import { importPKCS8, SignJWT } from 'jose';
 import * as oidc from 'openid-client';
 import { epochSeconds } from '../../../core/clock.ts';
-import { authorizationUrl, exchanged, type OpenIdSettings, personOfIdToken } from '../openid.ts';
+import { authorizationUrl, endSessionUrl, exchanged, type OpenIdSettings, personOfIdToken } from '../openid.ts';
 import { type Answer, type SocialProvider, type Upstream, UpstreamRefused } from '../provider.ts';
 
 // https://developer.apple.com/documentation/signinwithapple/
@@ -56,4 +56,5 @@ export const apple: SocialProvider = {
     if (idToken === undefined) throw new UpstreamRefused('token.unsupported');
     return personOfIdToken(upstream, settingsOf(upstream), idToken, nonce);
   },
+  endSession: (upstream, ask) => endSessionUrl(upstream, settingsOf(upstream), ask),
 };

@@ -1,5 +1,5 @@
 import { bearer, fetchObject } from '../oauth.ts';
-import { authorizationUrl, exchanged, type OpenIdSettings, personOfIdToken, saysVerified } from '../openid.ts';
+import { authorizationUrl, endSessionUrl, exchanged, type OpenIdSettings, personOfIdToken, saysVerified } from '../openid.ts';
 import { type SocialProvider, UpstreamRefused } from '../provider.ts';
 
 // https://developers.google.com/identity/openid-connect/openid-connect
@@ -31,4 +31,5 @@ export const google: SocialProvider = {
       claims,
     };
   },
+  endSession: (upstream, ask) => endSessionUrl(upstream, SETTINGS, ask),
 };

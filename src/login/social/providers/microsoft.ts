@@ -1,4 +1,4 @@
-import { authorizationUrl, exchanged, type OpenIdSettings, personOfIdToken } from '../openid.ts';
+import { authorizationUrl, endSessionUrl, exchanged, type OpenIdSettings, personOfIdToken } from '../openid.ts';
 import { type SocialProvider, type Upstream, UpstreamRefused } from '../provider.ts';
 
 // https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
@@ -28,4 +28,5 @@ export const microsoft: SocialProvider = {
     if (idToken === undefined) throw new UpstreamRefused('token.unsupported');
     return personOfIdToken(upstream, settingsOf(upstream), idToken, nonce);
   },
+  endSession: (upstream, ask) => endSessionUrl(upstream, settingsOf(upstream), ask),
 };
