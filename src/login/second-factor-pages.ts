@@ -5,12 +5,10 @@ import type { Interaction } from '../oidc/interaction.ts';
 import { refusedEvent } from './attempt.ts';
 import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
 import { stepInvalid } from './flow.ts';
-import { saveJourney } from './journey-store.ts';
 import { EXTERNAL_OIDC, type ExternalInput } from './methods/external-oidc.ts';
 import { asksForMore, showProof } from './prove.ts';
 import { pathOf, showRefusal } from './screens.ts';
-import { findJourney } from './store.ts';
-import { arrive, type LoginRoutesDeps, loadInteraction, type Visit } from './visit.ts';
+import { arrive, type LoginRoutesDeps, loadInteraction } from './visit.ts';
 
 /** The interaction of this browser; where it has none, the expired page is shown, and what came is recorded at the tenant whose provider sent it. */
 export async function ownInteraction(deps: LoginRoutesDeps, ctx: Context, uid: string, tenantId: string): Promise<Interaction | undefined> {
@@ -25,7 +23,10 @@ export async function recordStranger(deps: LoginRoutesDeps, tenantId: string, re
   await deps.audit.append(anonymousScope(tenantId), refusedEvent({ methodId: EXTERNAL_OIDC, door: 'browser' }, reason, {}));
 }
 
-/** The browser is back with an answer: one attempt, through the engine as every other. */
+/**
+ * The browser is back with an answer: one attempt, through the engine as every other. A code is good for one attempt by the provider's word, and the
+ * question for as many as there are tries: whatever comes twice at once, the right one counts.
+ */
 export async function arriveFromService(deps: LoginRoutesDeps, ctx: Context, interaction: Interaction): Promise<void> {
   const visit = await arrive(deps, ctx, interaction);
   const { at } = visit;
@@ -53,18 +54,8 @@ export async function arriveFromService(deps: LoginRoutesDeps, ctx: Context, int
     return;
   }
   if (outcome.refused === 'auth.step_invalid') throw stepInvalid();
-  await usedUp(deps, visit);
   const again = await arrive(deps, ctx, interaction);
   if (outcome.status === 429 || outcome.status === 503) return showRefusal(again, outcome);
   if (again.step.name !== 'prove' || again.step.first) throw stepInvalid();
   showProof(deps, again, again.step, { alert: 'prove.external_refused' });
-}
-
-/** What was begun is good for one answer, however that is judged. */
-async function usedUp(deps: LoginRoutesDeps, { at }: Visit): Promise<void> {
-  const { journey } = await findJourney(deps.db, at.journey.id, at.scope.tenantId, deps.clock.now());
-  if (journey.begun?.[EXTERNAL_OIDC] === undefined) return;
-  const { [EXTERNAL_OIDC]: _used, ...begun } = journey.begun;
-  const saved = await deps.transact(at.scope, ({ sql }) => saveJourney(sql, { ...journey, begun }, at.row));
-  if (!saved) throw stepInvalid();
 }
