@@ -43,7 +43,13 @@ export function showError(ctx: Context, view: View, error: AppError, log?: HttpL
       ctx,
       view,
       'error',
-      { title, explanation, detail: error.status < 500 ? error.detail : undefined, requestId },
+      {
+        title,
+        explanation,
+        detail: error.status < 500 ? error.detail : undefined,
+        requestId,
+        retryUrl: error.status >= 500 ? againUrl(ctx) : undefined,
+      },
       { status: error.status },
     );
   }

@@ -53,6 +53,8 @@ export interface ErrorPage extends PageBase {
   detail?: string | undefined;
   requestId?: string | undefined;
   backUrl?: string | undefined;
+  /** Where trying again may help; where neither is said, the page leads to the person's account. */
+  retryUrl?: string | undefined;
 }
 
 /** One sentence or two, and one way on. */

@@ -69,6 +69,14 @@ describe('the pages of a person’s own data', function () {
     }
   });
 
+  it('lead on from where there is nothing, with what to tell support', async () => {
+    for (const path of ['/nothing-here', '/account/nothing-here', '/oidc/nothing-here']) {
+      const { page } = await visitor().go(path);
+      assert.equal(page!.status, 404, path);
+      assert.match(page!.text, /class="button primary" href="\/account"/, path);
+    }
+  });
+
   it('take no form of another site, and change nothing by a GET', async () => {
     const { id, email } = await person();
     const ada = await enter(email);

@@ -171,6 +171,8 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
     expired: { name: 'expired', data: { startUrl: '/login' } },
     'expired-for-good': { name: 'expired', data: {} },
     error: { name: 'error', data: { requestId: who, detail: who, backUrl: '/', client } },
+    'error-missing': { name: 'error', data: { title: 'error.not_found', explanation: 'error.not_found_explanation', requestId: who } },
+    'error-again': { name: 'error', data: { requestId: who, retryUrl: '/account?again' } },
     message: { name: 'message', data: { title: 'reset_code.done', link: { href: '/login', text: 'login.submit' } } },
     'limited-unknown': { name: 'limited', data: { retryAfterSeconds: 1 } },
     limited: { name: 'limited', data: { retryAfterSeconds: 39.2, retryUrl: '/login' } },
