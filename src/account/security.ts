@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts';
 import type { MessageKey, Note } from '../core/messages/catalogue.ts';
 import { removeFactor, renameFactor, replaceRecoveryCodes } from '../features/factors/commands.ts';
 import { demandOf, demandOfCodes } from '../features/factors/demand.ts';
-import type { Factor } from '../features/factors/index.ts';
+import type { Factor, OrganizationFactor } from '../features/factors/index.ts';
 import { findFactors } from '../features/factors/store.ts';
 import { type Fault, faultOf, nameIn, readCredential } from '../login/enrol-form.ts';
 import { type EnrolmentDeps, type EnrolmentId, finishEnrolment, type Shown, showEnrolment, startEnrolment } from '../login/enrolment.ts';
@@ -16,6 +16,8 @@ import { type AccountRoutesDeps, readPosted, seeOther, type Visit } from './visi
 
 export type SecurityDeps = AccountRoutesDeps & {
   enrolments: EnrolmentDeps;
+  /** The service of their organisation that the person is asked by. */
+  organizationFactor?(this: void, person: Pick<Visit['person'], 'id' | 'homeTenantId'>): Promise<OrganizationFactor | undefined>;
   /** Other providers, where people can be linked to them. */
   identities?: Pick<OwnIdentities, 'offered' | 'list'> | undefined;
 };
@@ -45,6 +47,7 @@ export const securityPage: Handler = async (deps, { ctx, person, page }) => {
     passkeys,
     apps,
     codes: passkeys.length + apps.length === 0 ? undefined : { left: codes?.codesLeft ?? 0 },
+    organization: (await deps.organizationFactor?.(person))?.host,
     identitiesUrl: (await mayLink(deps, person)) ? '/account/identities' : undefined,
     passkeyUrl: `${HOME}/passkey`,
     totpUrl: `${HOME}/totp`,

@@ -135,7 +135,16 @@ export async function buildApp(config: Config, options: AppOptions) {
     const findClient = (clientId: string) => protocol.clients.find(clientId);
     const assurance = createAssurance({ db, clock, tenants, roles, accounts, methods, rootTenantId, findClient });
     const terms = createTerms({ db, clock, feed });
-    const factors = createFactors({ db, clock, box, audit, tenants, queueMail, mails: mailer !== undefined });
+    const factors = createFactors({
+      db,
+      clock,
+      box,
+      audit,
+      tenants,
+      queueMail,
+      organizationFactor: outside.organizationFactor,
+      mails: mailer !== undefined,
+    });
     const engine = createEngine({
       ...notices.hooks,
       ...factors.hooks,
@@ -205,6 +214,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       codes,
       terms,
       enrolments: factors.enrolments,
+      organizationFactor: outside.organizationFactor,
       challenges: createChallenges({ box, clock, limits, tenants }),
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),

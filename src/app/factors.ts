@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { tellOfTaken } from '../features/factors/commands.ts';
+import type { OrganizationFactor } from '../features/factors/index.ts';
 import { factorRoutes } from '../features/factors/routes.ts';
 import type { TenantCache } from '../features/tenants/index.ts';
 import { settingsOf } from '../features/tenants/settings.ts';
@@ -22,6 +23,8 @@ export interface FactorParts {
   audit: Audit;
   tenants: TenantCache;
   queueMail: QueueMail;
+  /** The service of their organisation that somebody is asked by. */
+  organizationFactor(this: void, person: { id: string; homeTenantId: string }): Promise<OrganizationFactor | undefined>;
   /** Whether mail can be sent at all. */
   mails: boolean;
 }
@@ -35,7 +38,7 @@ export interface Factors {
   routes: Route[];
 }
 
-export function createFactors({ db, clock, box, audit, tenants, queueMail, mails }: FactorParts): Factors {
+export function createFactors({ db, clock, box, audit, tenants, queueMail, organizationFactor, mails }: FactorParts): Factors {
   const enrolments: EnrolmentDeps = {
     db,
     clock,
@@ -62,6 +65,10 @@ export function createFactors({ db, clock, box, audit, tenants, queueMail, mails
     tellOfTaken: (work, scope, userId, types) => tellOfTaken(enrolments, work, scope, userId, types),
     routes: factorRoutes({
       ...enrolments,
+      async organizationFactor(userId) {
+        const person = await findPerson(db, userId);
+        return person && organizationFactor({ id: userId, homeTenantId: person.homeTenantId });
+      },
       startTotp: (scope, own) => startEnrolment(enrolments, scope, { ...own, kind: 'totp' }),
       startPasskey: (scope, own) => startEnrolment(enrolments, scope, { ...own, kind: 'passkey' }),
       finish: (scope, own, input, locale) => finishEnrolment(enrolments, scope, own, input, locale),

@@ -2,6 +2,7 @@
 import type { Config } from '../config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Audit } from '../features/audit/record.ts';
+import type { OrganizationFactor } from '../features/factors/index.ts';
 import type { RoleBooks } from '../features/roles/index.ts';
 import { unknownRoles } from '../features/roles/named.ts';
 import { createSecondFactorServices } from '../features/second-factor-service/cache.ts';
@@ -15,9 +16,9 @@ import { createOutboundFetch } from '../infra/outbound-http.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { SecretBox } from '../infra/secret-box.ts';
 import type { Account, LoginMethod } from '../login/method.ts';
-import { external2faMethod } from '../login/methods/external-2fa.ts';
-import { externalOidcMethod } from '../login/methods/external-oidc.ts';
-import { createProviderClient } from '../login/second-factor-provider.ts';
+import { EXTERNAL_2FA, external2faMethod } from '../login/methods/external-2fa.ts';
+import { EXTERNAL_OIDC, externalOidcMethod } from '../login/methods/external-oidc.ts';
+import { createProviderClient, hostOf } from '../login/second-factor-provider.ts';
 import { createServiceClient, SERVICE_MAX_BYTES, SERVICE_TIMEOUT_MS } from '../login/second-factor-service.ts';
 import { createUpstreams } from '../login/social/upstreams.ts';
 import type { Accounts } from '../oidc/accounts.ts';
@@ -40,6 +41,8 @@ export interface OutsideFactor {
   methods: LoginMethod[];
   /** Whether the tenant has people sent to a provider of its own. */
   asksElsewhere(this: void, tenantId: string): Promise<boolean>;
+  /** What the person is told of it. */
+  organizationFactor(this: void, person: Pick<Account, 'id' | 'homeTenantId'>): Promise<OrganizationFactor | undefined>;
   routes: Route[];
   close(): Promise<void>;
 }
@@ -58,6 +61,13 @@ export function createOutsideFactor({ config, db, clock, box, feed, audit, tenan
   const methods = [external2faMethod({ serviceOf, client }), externalOidcMethod({ serviceOf, client: provider })];
   return {
     methods: methods as unknown as LoginMethod[],
+    async organizationFactor(person) {
+      const service = await serviceOf(person);
+      if (!service) return undefined;
+      const [method, address] =
+        service.kind === 'oidc' ? ([EXTERNAL_OIDC, service.issuer] as const) : ([EXTERNAL_2FA, service.url] as const);
+      return { method, host: hostOf(address) };
+    },
     asksElsewhere: async (tenantId) => (await services.of(tenantId))?.kind === 'oidc',
     routes: secondFactorServiceRoutes({
       db,

@@ -378,6 +378,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
     },
     'account-security-empty': {
       name: 'account-security',
+        organization: who,
       data: {
         passkeys: [],
         apps: [],

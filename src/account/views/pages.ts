@@ -104,6 +104,8 @@ export interface FactorRow {
 export interface SecurityPage extends PageBase {
   passkeys: readonly FactorRow[];
   apps: readonly FactorRow[];
+  /** The host of the service by which their organisation asks them. */
+  organization?: string | undefined;
   codes?: { left: number } | undefined;
   identitiesUrl?: string | undefined;
   passkeyUrl: string;

@@ -15,6 +15,14 @@ export interface Factor {
   codesLeft: number | undefined;
 }
 
+/** A second factor that the person’s organisation has proven at a service of its own; theirs to use, and not to change. */
+export interface OrganizationFactor {
+  /** The method that asks for it. */
+  method: 'external-2fa' | 'external-oidc';
+  /** Host of the service. */
+  host: string;
+}
+
 /** What was proven to belong to the person, to be kept. */
 export interface NewFactor {
   type: Exclude<FactorType, 'recovery-code'>;

@@ -10,7 +10,7 @@ import { ID_PARAMS, type Route, route } from '../../http/route.ts';
 import type { Database } from '../../infra/postgres.ts';
 import { type FactorDeps, factorNotFound, removeFactor, renameFactor, replaceRecoveryCodes } from './commands.ts';
 import { demandOf, demandOfCodes } from './demand.ts';
-import type { Factor } from './index.ts';
+import type { Factor, OrganizationFactor } from './index.ts';
 import { CODES, ENROL_PASSKEY, ENROL_TOTP, FACTOR, FACTOR_PAGE, FACTOR_PATCH, FINISH_PASSKEY, FINISH_TOTP, factorView } from './schema.ts';
 import { findFactors } from './store.ts';
 
@@ -22,6 +22,8 @@ interface OwnEnrolment {
 
 export interface FactorRouteDeps extends FactorDeps {
   db: Database;
+  /** The service of their organisation that the person is asked by. */
+  organizationFactor(userId: string): Promise<OrganizationFactor | undefined>;
   startTotp(scope: Scope, own: OwnEnrolment): Promise<Omit<Static<typeof ENROL_TOTP>, 'enrolment'>>;
   startPasskey(scope: Scope, own: OwnEnrolment): Promise<object>;
   /** The id of the new factor; undefined where it is not proven. Throws 409 `enrolment.expired`, 422. */
@@ -59,7 +61,11 @@ export function factorRoutes(deps: FactorRouteDeps): Route[] {
       tag,
       access: 'account',
       reply: FACTOR_PAGE,
-      handle: async (scope) => ({ items: (await findFactors(deps.db, ownPerson(scope))).map(factorView), nextCursor: null }),
+      async handle(scope) {
+        const userId = ownPerson(scope);
+        const [factors, organization] = await Promise.all([findFactors(deps.db, userId), deps.organizationFactor(userId)]);
+        return { items: factors.map(factorView), nextCursor: null, organization: organization ?? null };
+      },
     }),
     route('POST /api/me/factors/totp/start', {
       summary: 'Begin to set up an authenticator app',

@@ -58,7 +58,23 @@ export const FACTOR = Type.Object({
   lastUsedAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
   codesLeft: Type.Optional(Type.Integer({ description: 'Of recovery codes: how many still work' })),
 });
-export const FACTOR_PAGE = Type.Object({ items: Type.Array(FACTOR), nextCursor: Type.Null() });
+export const FACTOR_PAGE = Type.Object({
+  items: Type.Array(FACTOR),
+  nextCursor: Type.Null(),
+  organization: Type.Union(
+    [
+      Type.Object({
+        method: Type.Union([Type.Literal('external-2fa'), Type.Literal('external-oidc')]),
+        host: Type.String({ description: 'Of the service' }),
+      }),
+      Type.Null(),
+    ],
+    {
+      description:
+        'What your organisation asks you by, beside or in place of these: a second-factor service of its own. It cannot be taken away',
+    },
+  ),
+});
 export const FACTOR_PATCH = Type.Object({ name: Type.Optional(NAME) });
 
 export const ENROL_TOTP = Type.Object({

@@ -19,6 +19,9 @@ export const factors = {
 
   'security.title': 'Anmeldung in zwei Schritten und Passkeys',
   'security.lead': 'Womit Sie sich neben dem Passwort anmelden.',
+  'security.organization_heading': 'Zweiter Faktor Ihrer Organisation',
+  'security.organization_lead': 'Ihre Organisation fragt Sie über {name}.',
+  'security.organization_fixed': 'Ihre Organisation hat das so eingestellt; hier lässt es sich nicht entfernen.',
   'security.passkeys_heading': 'Ihre Passkeys',
   'security.passkeys_lead':
     'Melden Sie sich mit Fingerabdruck, Gesicht, PIN oder Sicherheitsschlüssel an. Niemand kann Ihnen einen Passkey durch Täuschung entlocken.',

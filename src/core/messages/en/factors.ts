@@ -20,6 +20,9 @@ export const factors = {
 
   'security.title': 'Two-step sign-in and passkeys',
   'security.lead': 'What you sign in with beside your password.',
+  'security.organization_heading': 'Your organisation’s second factor',
+  'security.organization_lead': 'Your organisation asks you by {name}.',
+  'security.organization_fixed': 'It is set by your organisation and cannot be removed here.',
   'security.passkeys_heading': 'Passkeys',
   'security.passkeys_lead': 'Sign in with your fingerprint, face, PIN or a security key. Nobody can trick you into giving a passkey away.',
   'security.passkeys_none': 'No passkey yet.',

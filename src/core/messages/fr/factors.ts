@@ -19,6 +19,9 @@ export const factors = {
 
   'security.title': 'Connexion en deux étapes et clés d’accès',
   'security.lead': 'Ce avec quoi vous vous connectez, outre votre mot de passe.',
+  'security.organization_heading': 'Second facteur de votre organisation',
+  'security.organization_lead': 'Votre organisation vous le demande par {name}.',
+  'security.organization_fixed': 'C’est un réglage de votre organisation ; il ne peut pas être retiré ici.',
   'security.passkeys_heading': 'Clés d’accès',
   'security.passkeys_lead':
     'Connectez-vous avec votre empreinte, votre visage, un code PIN ou une clé de sécurité. Personne ne peut vous soutirer une clé d’accès par la ruse.',
