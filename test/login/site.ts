@@ -174,6 +174,7 @@ export async function startSite(
       csrf,
       browserSession: (ctx) => browserSession(provider, ctx),
       isTooOld: async () => false,
+      leaveForProvider: async () => false,
       clientOf: async (id) => {
         const client = await clients.find(id);
         return client && { name: String(client.metadata['client_name'] ?? id) };
