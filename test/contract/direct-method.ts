@@ -33,6 +33,8 @@ export interface DirectMethod {
   acr: string;
   /** Of a success, and of a failure. */
   events?: readonly [string, string];
+  /** The last call with what is right by now, where that changes by itself. */
+  renewed?(somebody: Somebody, right: LastCall['right']): Promise<LastCall['right']>;
   /** Why the same call is right again: it uses nothing up. */
   lasting?: string;
   /** Of clients: what the method needs them to ask for. */

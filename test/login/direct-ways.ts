@@ -234,6 +234,7 @@ export function directWays(): DirectWays {
         const code = await generate({ secret: secrets.get(of.id)! });
         return second(mfaToken, 'totp', code, wrongOf(code));
       },
+      renewed: async ({ id }, right) => ({ ...right, code: await generate({ secret: secrets.get(id)! }) }),
       acr: TWO!,
     },
     {
