@@ -39,7 +39,7 @@ export function showProof(deps: LoginRoutesDeps, visit: Visit, step: Proving, ag
     title: t(sent === 'email' ? 'verify.title' : chosen === 'passkey' ? 'passkey.prove_title' : 'prove.title'),
     lead: leadOf(at.locale, chosen, step.first, kept),
     digits: chosen !== 'recovery-code' && chosen !== EXTERNAL_2FA,
-    passkeyOptions: chosen !== 'passkey' || kept?.challenge === undefined ? undefined : JSON.stringify(kept.challenge),
+    isPasskey: chosen === 'passkey',
     mayRemember: !step.first,
     mayResend: sent !== undefined || chosen === EXTERNAL_2FA,
     isSecond: !step.first,
@@ -60,11 +60,11 @@ export function showAgain(deps: LoginRoutesDeps, visit: Visit, form: Form): void
   showProof(deps, visit, step, { alert });
 }
 
-/** What was chosen and has begun; else the one that needs no beginning. */
+/** What was chosen and has begun; else one that sends nothing and leads nowhere: its page asks at once. */
 export function chosenOf({ at }: Visit, step: Proving): string | undefined {
   const { chosen } = at.journey;
   if (chosen !== undefined && step.methods.includes(chosen)) return chosen;
-  return step.first ? undefined : step.methods.find((id) => id === 'totp');
+  return step.first ? undefined : ['totp', 'passkey'].find((id) => step.methods.includes(id));
 }
 
 /** The method that was chosen, where the form has its fields. */

@@ -33,10 +33,10 @@ describe('passkeys, authenticator apps and recovery codes in Chromium', function
     await page.waitForURL(`${app.issuer}/account*`);
   };
   /** A virtual authenticator of the device: it verifies the person, and answers at once. */
-  const withAuthenticator = async (page: Page): Promise<void> => {
+  const withAuthenticator = async (page: Page): Promise<(present: boolean) => Promise<unknown>> => {
     const session = await page.context().newCDPSession(page);
     await session.send('WebAuthn.enable', { enableUI: false });
-    await session.send('WebAuthn.addVirtualAuthenticator', {
+    const { authenticatorId } = await session.send('WebAuthn.addVirtualAuthenticator', {
       options: {
         protocol: 'ctap2',
         ctap2Version: 'ctap2_1',
@@ -47,6 +47,7 @@ describe('passkeys, authenticator apps and recovery codes in Chromium', function
         automaticPresenceSimulation: true,
       },
     });
+    return (isUserVerified) => session.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified });
   };
   const clean = async (page: Page, name: string): Promise<void> => {
     for (const [width, scheme] of [
@@ -106,6 +107,41 @@ describe('passkeys, authenticator apps and recovery codes in Chromium', function
     await page.click('button.danger');
     await page.getByText('My laptop has been removed.').waitFor();
     await page.getByText('No passkey yet').waitFor();
+    await context.close();
+  });
+
+  it('by the button it takes one click; as a second factor it is asked for at once, and again after a refusal', async () => {
+    const person = await cast.addPerson('button.keys@example.test', 'violet cactus thunder marble');
+    const [context, page] = await open();
+    // Without autofill there is the button only.
+    await page.addInitScript('if (window.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false');
+    const verified = await withAuthenticator(page);
+    await signIn(page, person);
+    await page.goto(`${app.issuer}/account/security/passkey`);
+    await page.click('button.primary');
+    await page.waitForURL(`${app.issuer}/account/security/codes`);
+
+    await context.clearCookies();
+    await page.goto(`${app.issuer}/account`);
+    await page.click('button[value=passkey]');
+    await page.waitForURL(`${app.issuer}/account*`);
+    await page.getByText(person.login).first().waitFor();
+
+    await context.clearCookies();
+    await page.goto(`${app.issuer}/account`);
+    await page.fill('#login', person.login);
+    await page.fill('#password', person.password);
+    await page.click('button.primary');
+    await page.locator('form[data-passkey-get]').waitFor();
+    assert.equal(await page.locator('#code').count(), 0);
+    await verified(false);
+    await page.click('button.primary');
+    await page.locator('[role=alert]:visible').waitFor();
+    assert.equal(await page.locator('#code').count(), 0, 'a passkey is not typed');
+    await verified(true);
+    await page.click('button.primary');
+    await page.waitForURL(`${app.issuer}/account*`);
+    await page.getByText(person.login).first().waitFor();
     await context.close();
   });
 

@@ -22,7 +22,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
   const values = [{ name: who, value: who }];
   return {
     login: { name: 'login', data: { csrf, client, registerUrl: '/register', resetUrl: '/reset' } },
-    'login-methods': { name: 'login', data: { csrf, methods: ['passkey', 'email-otp'], canCancel: true } },
+    'login-methods': { name: 'login', data: { csrf, methods: ['passkey', 'email-otp', 'sms-otp'], canCancel: true } },
     'login-providers': {
       name: 'login',
       data: {
@@ -111,7 +111,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
         title: 'Confirm with your passkey',
         lead: who,
         digits: false,
-        passkeyOptions: JSON.stringify({ challenge: who }),
+        isPasskey: true,
         mayRemember: true,
         mayResend: false,
         isSecond: true,

@@ -187,32 +187,59 @@ function addPasskey(form, name, ask) {
   });
 }
 
-/** Passkeys among what the browser offers to fill in: whoever picks one is signed in without typing. */
-async function addAutofill(input) {
-  const { form } = input;
-  if (!(await window.PublicKeyCredential?.isConditionalMediationAvailable?.())) return;
-  const stop = new AbortController();
-  form.addEventListener('submit', () => stop.abort());
-  const csrf = form.elements._csrf.value;
+/** Ends the browser's offer to fill in a passkey: it asks one thing at a time. */
+let offering;
+
+/** Asks the server for a challenge of its own for each try, and the authenticator for the answer to it. */
+async function askForPasskey(form, more = {}) {
   const answer = await fetch(form.action, {
     method: 'POST',
     headers: { accept: 'application/json' },
-    body: new URLSearchParams({ _csrf: csrf, method: 'passkey' }),
-    signal: stop.signal,
+    body: new URLSearchParams({ _csrf: form.elements._csrf.value, method: 'passkey' }),
+    signal: more.signal,
   });
-  if (!answer.ok) return;
+  if (!answer.ok) throw new Error(String(answer.status));
   const { challenge } = await answer.json();
-  const found = await navigator.credentials.get({ mediation: 'conditional', publicKey: optionsOf(challenge), signal: stop.signal });
+  return navigator.credentials.get({ ...more, publicKey: optionsOf(challenge) });
+}
+
+function sendPasskey(form, found) {
   const sending = document.createElement('form');
   sending.method = 'post';
   sending.action = form.action;
-  for (const [name, value] of Object.entries({ _csrf: csrf, passkey: answerOf(found) })) {
+  for (const [name, value] of Object.entries({ _csrf: form.elements._csrf.value, passkey: answerOf(found) })) {
     const field = document.createElement('input');
     Object.assign(field, { type: 'hidden', name, value });
     sending.append(field);
   }
   document.body.append(sending);
   sending.submit();
+}
+
+/** Passkeys among what the browser offers to fill in: whoever picks one is signed in without typing. */
+async function addAutofill({ form }) {
+  if (!(await window.PublicKeyCredential?.isConditionalMediationAvailable?.())) return;
+  offering = new AbortController();
+  form.addEventListener('submit', () => offering.abort());
+  sendPasskey(form, await askForPasskey(form, { mediation: 'conditional', signal: offering.signal }));
+}
+
+/** Asks at once. Where that comes to nothing, the button leads to the page that says more, as without a script. */
+function addPasskeyButton(button) {
+  if (!window.PublicKeyCredential) return;
+  let asked = false;
+  button.addEventListener('click', (event) => {
+    if (asked) return;
+    event.preventDefault();
+    asked = true;
+    offering?.abort();
+    askForPasskey(button.form)
+      .then((found) => sendPasskey(button.form, found))
+      .catch(() => button.form.requestSubmit(button));
+  });
+  window.addEventListener('pageshow', () => {
+    asked = false;
+  });
 }
 
 function wakeUp() {
@@ -274,9 +301,8 @@ each('[data-challenge]', addChallenge);
 each('form[data-passkey-create]', (form) =>
   addPasskey(form, 'credential', () => navigator.credentials.create({ publicKey: optionsOf(JSON.parse(form.dataset.passkeyCreate)) })),
 );
-each('form[data-passkey-get]', (form) =>
-  addPasskey(form, 'passkey', () => navigator.credentials.get({ publicKey: optionsOf(JSON.parse(form.dataset.passkeyGet)) })),
-);
+each('form[data-passkey-get]', (form) => addPasskey(form, 'passkey', () => askForPasskey(form)));
+each('button[data-passkey]', addPasskeyButton);
 // Without it there is the button, and the password.
 each('input[autocomplete~=webauthn]', (input) => addAutofill(input).catch(() => {}));
 each('[data-print]', (button) => {

@@ -31,7 +31,7 @@ export interface MethodButton {
   text: string;
 }
 
-/** One proof: `code`, or a passkey where there are `passkeyOptions`; `remember` trusts the device; `decision=resend`; others as `method`. */
+/** One proof: `code`, or a passkey where `isPasskey`; `remember` trusts the device; `decision=resend`; others as `method`. */
 export interface ProvePage extends PageBase {
   title: string;
   lead: string;
@@ -39,7 +39,7 @@ export interface ProvePage extends PageBase {
   digits: boolean;
   code?: string | undefined;
   /** As JSON. */
-  passkeyOptions?: string | undefined;
+  isPasskey?: boolean | undefined;
   mayRemember: boolean;
   mayResend: boolean;
   isSecond: boolean;
