@@ -12,6 +12,8 @@ export interface SecondGatehouse {
   issuer: string;
   browser(): Browser;
   api(method: string, path: string, body?: unknown): Promise<Reply>;
+  /** It is gone from one moment to the next; its database is left. */
+  kill(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,7 +42,7 @@ export async function startSecondGatehouse(outbound: string): Promise<SecondGate
   });
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += String(chunk)));
   const close = async (): Promise<void> => {
-    if (child.exitCode === null) {
+    if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGTERM');
       const killer = setTimeout(() => child.kill('SIGKILL'), 10_000);
       await once(child, 'exit');
@@ -75,6 +77,10 @@ export async function startSecondGatehouse(outbound: string): Promise<SecondGate
   return {
     issuer,
     close,
+    async kill() {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
     browser: () => new Browser(issuer, { 'x-forwarded-for': newAddress() }),
     api: async (method, path, body) =>
       send(issuer + path, {

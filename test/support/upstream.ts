@@ -48,6 +48,8 @@ export interface Hostility {
   /** The key set is that of before the last exchange of keys. */
   staleKeys?: boolean;
   notJson?: boolean;
+  /** Where it says that people sign out; nowhere where null. */
+  endSession?: string | null;
   /** The subject changes between two uses of one code or token. */
   subAtToken?: string;
 }
@@ -73,7 +75,7 @@ export interface FakeUpstream {
   accessToken(clientId?: string): string;
   /** An ID token as an app gets it. */
   idToken(kind: 'oidc' | 'google' | 'microsoft' | 'apple' | 'line', nonce?: string, clientId?: string): Promise<string>;
-  logoutToken(claims: { sub?: string; sid?: string; nonce?: string; events?: unknown; aud?: string }): Promise<string>;
+  logoutToken(claims: { sub?: string; sid?: string; nonce?: string; events?: unknown; aud?: string; iat?: number }): Promise<string>;
   rotateKeys(): Promise<void>;
   close(): Promise<void>;
 }
@@ -135,12 +137,12 @@ export async function startUpstream(): Promise<FakeUpstream> {
     },
     idToken: (kind, nonce, clientId = CLIENT_ID) =>
       signed(kind === 'oidc' ? fake.issuer : ISSUERS[kind], fake.someone, clientId, nonce, kind),
-    async logoutToken({ events, aud, ...claims }) {
+    async logoutToken({ events, aud, iat, ...claims }) {
       return new SignJWT({ events: events ?? { 'http://schemas.openid.net/event/backchannel-logout': {} }, ...claims } as JWTPayload)
         .setProtectedHeader({ alg: 'RS256', kid: key.kid, typ: 'logout+jwt' })
         .setIssuer(fake.hostile.iss ?? fake.issuer)
         .setAudience(aud ?? CLIENT_ID)
-        .setIssuedAt()
+        .setIssuedAt(iat)
         .setExpirationTime('2m')
         .setJti(randomUUID())
         .sign(key.privateKey);
@@ -255,6 +257,8 @@ export async function startUpstream(): Promise<FakeUpstream> {
           userinfo_endpoint: `${fake.issuer}/userinfo`,
           code_challenge_methods_supported: ['S256'],
           authorization_response_iss_parameter_supported: true,
+          // OpenID Connect RP-Initiated Logout 1.0 section 2.1.
+          ...(hostile.endSession === null ? {} : { end_session_endpoint: hostile.endSession ?? `${fake.issuer}/end` }),
         });
       case 'POST idp/token':
         return secretIsRight ? tokenAnswer('oidc') : refuse('invalid_client', 401);

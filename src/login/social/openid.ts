@@ -8,6 +8,7 @@ import { LOGOUT_TOKEN_SECONDS, UpstreamRefused } from './provider.ts';
 /** Never `none`, never a key that both sides know (RFC 8725 section 3.1, 3.2). */
 const ASYMMETRIC = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519', 'RS384', 'RS512', 'PS384', 'PS512', 'ES384', 'ES512'];
 const TIMEOUT_SECONDS = 3;
+const REACHED_MS = 1500;
 const TOLERANCE_SECONDS = 60;
 const OLDEST_TOKEN_SECONDS = 600;
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
@@ -109,12 +110,23 @@ export async function endSessionUrl(upstream: Upstream, settings: OpenIdSettings
   // A browser is sent there: whatever else the provider's document says, it is a page, and no plainer than the provider itself.
   if (found.protocol !== 'https:' && !(found.protocol === 'http:' && insecure(upstream, settings.issuer)))
     throw new UpstreamRefused('discovery.end_session_endpoint');
+  await reached(upstream, settings.issuer);
   return oidc.buildEndSessionUrl(config, {
     ...(ask.idToken === undefined ? {} : { id_token_hint: ask.idToken }),
     post_logout_redirect_uri: ask.returnUri,
     state: ask.state,
     ...(ask.locale === undefined ? {} : { ui_locales: ask.locale }),
   });
+}
+
+/** What is known of a provider says nothing of whether it is there: nobody is sent to one that does not answer, from where they would not come back. */
+async function reached({ fetch }: Upstream, issuer: string): Promise<void> {
+  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(REACHED_MS) }).catch((error: unknown) => {
+    throw new UpstreamRefused('upstream.unreachable', error);
+  });
+  await response.body?.cancel();
+  if (response.status >= 500) throw new UpstreamRefused('upstream.unreachable');
 }
 
 /** Redeems the code and judges what comes of it. */

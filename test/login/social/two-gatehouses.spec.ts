@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser } from '#test/support/browser.ts';
-import { visit } from '#test/support/person.ts';
+import { submit, visit } from '#test/support/person.ts';
 import { type SecondGatehouse, startSecondGatehouse } from '#test/support/second-gatehouse.ts';
 import { type Landing, PASSWORD, startUpstreamSite, typePassword, type UpstreamSite } from '#test/support/upstream-site.ts';
 
 const EMAIL = 'ada@both.test';
+const BYE = 'https://app.test/bye';
 const AT_B = { login: EMAIL, password: 'another cactus under thunder' };
 
 describe('two servers, one the provider of the other', function () {
@@ -28,6 +29,7 @@ describe('two servers, one the provider of the other', function () {
       redirect_uris: [`${site.app.issuer}/login/callback/${connectionId}`],
       backchannel_logout_uri: `${site.app.issuer}/login/backchannel/${connectionId}`,
       backchannel_logout_session_required: true,
+      post_logout_redirect_uris: [`${site.app.issuer}/login/signed-out/${connectionId}`],
       first_party: true,
       token_endpoint_auth_method: 'client_secret_post',
     });
@@ -35,6 +37,8 @@ describe('two servers, one the provider of the other', function () {
     const { client_id: clientId, client_secret: clientSecret } = client.body;
     const named = await site.app.api('PATCH', `/api/connections/${connectionId}`, { clientId, clientSecret });
     assert.equal(named.status, 200, named.text);
+    const app = await site.app.api('PATCH', `/api/clients/${site.client.id}`, { post_logout_redirect_uris: [BYE] });
+    assert.equal(app.status, 200, app.text);
     idAtA = await site.addPerson({ email: EMAIL, emailVerified: true });
     const person = { email: EMAIL, emailVerified: true, password: AT_B.password, givenName: 'Ada' };
     const made = await b.api('POST', '/api/users', person);
@@ -89,6 +93,45 @@ describe('two servers, one the provider of the other', function () {
     assert.ok((await site.events('upstream_logout.received')).length > 0);
   });
 
+  const pass = async (on: boolean): Promise<void> => {
+    const answer = await site.app.api('PATCH', `/api/connections/${connectionId}`, { options: { logoutAtProvider: on } });
+    assert.equal(answer.status, 200, answer.text);
+  };
+  /** At A, as the app asks. */
+  const signOut = async (browser: Browser): Promise<Landing> => {
+    const query = new URLSearchParams({ client_id: site.client.id, post_logout_redirect_uri: BYE, state: 'of the app' });
+    const { page } = await browser.go(`/session/end?${query}`);
+    assert.ok(page);
+    return submit(browser, page, { logout: 'yes' });
+  };
+  const sessionsAtB = async (): Promise<number> => ((await b.api('GET', `/api/users/${idAtB}/sessions`)).body['items'] as unknown[]).length;
+  const isAtApp = ({ location, page }: Landing): void => assert.equal(location?.href, `${BYE}?state=of+the+app`, page?.text);
+
+  it('signs out at B as well where A’s connection says so, and ends at the app with its state', async () => {
+    await b.api('DELETE', `/api/users/${idAtB}/sessions`);
+    await pass(true);
+    const [browser, atB] = [site.app.browser(), b.browser()];
+    await site.subjectOf(await travel(browser, atB));
+    assert.equal(await sessionsAtB(), 1);
+    const { page } = await signOut(browser);
+    assert.equal(await sessions(), 0);
+    const href = /href="([^"]+)" data-sign-out/.exec(page?.text ?? '')?.[1]?.replaceAll('&amp;', '&') ?? '';
+    assert.equal(new URL(href).origin, b.issuer);
+    const { location, asked } = await visit(atB, href);
+    assert.deepEqual(asked, ['logout']);
+    assert.equal(await sessionsAtB(), 0);
+    assert.equal(location?.origin, site.app.issuer);
+    isAtApp(await browser.go(location?.href ?? ''));
+  });
+
+  it('leaves the session at B alone where A’s connection does not say so', async () => {
+    await pass(false);
+    const browser = site.app.browser();
+    await site.subjectOf(await travel(browser, b.browser()));
+    isAtApp(await signOut(browser));
+    assert.deepEqual([await sessions(), await sessionsAtB()], [0, 1]);
+  });
+
   it('asks for the proof again once the two were unlinked', async () => {
     const [identity] = (await site.app.owner.query('select id from identities where user_id = $1', [idAtA])).rows;
     const client = await site.app.api('POST', '/api/clients', {
@@ -125,5 +168,16 @@ describe('two servers, one the provider of the other', function () {
     assert.equal(location, undefined);
     assert.match(refused?.text ?? '', /role="alert"/);
     await until(async () => (await sessions()) === 0);
+  });
+
+  it('lets somebody sign out at A, and ends at the app, when B is dead', async () => {
+    await pass(true);
+    assert.equal((await b.api('PATCH', `/api/users/${idAtB}`, { status: 'active' })).status, 200);
+    const browser = site.app.browser();
+    await site.subjectOf(await travel(browser, b.browser()));
+    assert.equal(await sessions(), 1);
+    await b.kill();
+    isAtApp(await signOut(browser));
+    assert.equal(await sessions(), 0);
   });
 });
