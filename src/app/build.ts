@@ -219,7 +219,7 @@ export async function buildApp(config: Config, options: AppOptions) {
       endAccess: (userId: string, sql: Parameters<typeof endAccess>[2], options?: { exceptSession?: string | undefined }) =>
         endAccess(sessions, userId, sql, options),
     };
-    const direct = createDirectDoor({ ...flow, engine, required: assurance.requiredAt }, federation.direct);
+    const direct = createDirectDoor({ ...flow, engine, required: assurance.requiredAt, mail: mailer !== undefined }, federation.direct);
     const ownAccount = createOwnAccount({ config, flow, reads, audit, sessions, users, notices: terms, mails: mailer !== undefined });
     routes.push(...ownAccount.routes);
     const interactions = createBrandedInteractions(protocol.branding, { providerOf: protocol.providerNow, db, audit: audit.audit, clock });

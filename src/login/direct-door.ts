@@ -42,6 +42,8 @@ const ACTIONS: Readonly<Record<string, Does<ActionAnswer>>> = {
   '/api/auth/password/reset': resetDirect,
 };
 
+const NEEDS_MAIL: ReadonlySet<string> = new Set(['/api/auth/register', '/api/auth/password/reset']);
+
 export interface DirectDoor {
   /** Judges what came to a path that answers tokens. */
   authenticate(path: string, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer>;
@@ -52,6 +54,8 @@ export interface DirectDoor {
 export interface DirectDoorDeps extends DirectDeps {
   /** Asked for what the pages ask it for. */
   challenges?: Challenges | undefined;
+  /** Mail can be sent; where not, nothing begins that waits for one. True where nothing is said. */
+  mail?: boolean;
 }
 
 export function createDirectDoor(deps: DirectDoorDeps, more: Readonly<Record<string, Does<DirectAnswer>>> = {}): DirectDoor {
@@ -65,6 +69,8 @@ export function createDirectDoor(deps: DirectDoorDeps, more: Readonly<Record<str
     async act(path, input, client, scope) {
       const does = ACTIONS[path];
       if (!does) throw unknown(path);
+      if (deps.mail === false && NEEDS_MAIL.has(path))
+        return { refused: 'mail.not_configured', status: 503, extra: { detail: 'Mail is not set up on this server' } };
       const due = await challengeDue({ audit: deps.audit, challenges: deps.challenges ?? NO_CHALLENGES }, path, input, scope);
       if (due) return due;
       return does(deps, input, client, scope);

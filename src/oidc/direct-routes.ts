@@ -236,7 +236,7 @@ export function useDirectPaths(provider: Provider): void {
     } catch (error) {
       const problem = asAppError(error);
       // An outage of ours is told by the provider's own guard; a refusal of the engine's is told as it is.
-      if (problem.status === 503 && !problem.code.startsWith('auth.')) throw problem;
+      if (problem.status === 503 && !/^(auth|mail)\./.test(problem.code)) throw problem;
       sendProblem(ctx, problem, currentRequest.getStore()?.id ?? '');
     }
   });

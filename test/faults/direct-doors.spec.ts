@@ -4,7 +4,7 @@ import pg from 'pg';
 import { basicAuth, freePort, newAddress, type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
 import { createTestDatabase, type PrivateCluster, startPrivateCluster, type TestDatabase } from '#test/support/database.ts';
 import { type App, setUpTenancy } from '#test/support/tenancy.ts';
-import { bytesOf, type LastCall, type Somebody, said } from '../contract/direct-method.ts';
+import { bytesOf, type LastCall, said } from '../contract/direct-method.ts';
 import { directWays } from '../login/direct-ways.ts';
 
 const PASSWORD = 'violet cactus thunder marble';
