@@ -108,7 +108,7 @@ export const activityPage: Handler = async (deps, visit) => {
   const { cursor } = ctx.query;
   const [me, devices, events] = await Promise.all([
     meOf(deps, visit),
-    devicesOf(deps.db, person.id, deps.clock.now()),
+    devicesOf(deps, person.id, deps.clock.now()),
     deps.own.activity(person.id, { limit: 25, cursor: typeof cursor === 'string' ? cursor : undefined }),
   ]);
   showAccountPage(ctx, deps.view, 'account-activity', {
@@ -116,7 +116,9 @@ export const activityPage: Handler = async (deps, visit) => {
     notice: doneOf(visit),
     action: '/account/activity',
     deleteAfter: me.delete_after ?? undefined,
-    devices,
+    devices: await Promise.all(
+      devices.map(async ({ clientId, ...rest }) => ({ ...rest, app: clientId && ((await deps.clientOf(clientId))?.name ?? clientId) })),
+    ),
     events: events.items.map((event) => ({
       at: new Date(event.at),
       what: whatOf(event.type),

@@ -76,6 +76,7 @@ export function createOwnAccount({ config, flow, reads, audit, sessions, users, 
   const activity: OwnAccount['activity'] = (userId, page) => pageOfOwnEvents({ db: reads, openPersonal: audit.openPersonal }, userId, page);
   const exported: ExportDeps = {
     db,
+    box: flow.box,
     clock,
     transact,
     activity,

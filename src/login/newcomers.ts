@@ -8,6 +8,7 @@ import { consumeFoundCode } from './codes-store.ts';
 import { emailKey } from './identifiers.ts';
 import type { Journey, Proof } from './journey.ts';
 import { rememberDevice, saveJourney } from './journey-store.ts';
+import { deviceOf } from './known.ts';
 import { type Account, type Newcomer, secondFactorsOf } from './method.ts';
 import { type LoginPolicy, nextStep, ONE_FACTOR, rank } from './next-step.ts';
 import { addPerson } from './people-store.ts';
@@ -81,7 +82,8 @@ export async function welcome(
       };
       const isKept = attempt.door === 'browser' || !isOver || next.version > 0;
       if (isKept && !(await saveJourney(work.sql, next, row))) throw new Lost();
-      if (keepDevice) await rememberDevice(work.sql, id, sha256(deviceToken), now);
+      if (keepDevice || attempt.door === 'direct')
+        await rememberDevice(work.sql, id, deviceOf(deps, scope, id, attempt.door, keepDevice ? sha256(deviceToken) : undefined), now);
       await deps.onRegistered?.(work, { id, tenantId });
       const { personalTenant } = settings;
       if (personalTenant.enabled) work.later(personalTenantJob({ userId: id, templateId: personalTenant.templateId }));

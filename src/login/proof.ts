@@ -56,7 +56,7 @@ export async function write(taken: Taken, verdict: Verdict, found: Found, code: 
   });
   if (!wrote) return undefined;
   if (judged?.left !== undefined) await deps.codeUsed?.(scope, account.id, judged.left);
-  if (isProven && !found.knownDevice && account.signedInBefore) await deps.newDevice?.(scope, account.id, attempt.locale);
+  if (isProven && wrote.newDevice && account.signedInBefore) await deps.newDevice?.(scope, account.id, attempt.locale);
   return { journey: { ...next, version: next.version + 1 }, step: then, deviceToken: fresh, keepDevice, epoch: account.accessEpoch };
 }
 

@@ -5,6 +5,7 @@ import { auditInsertText } from '../features/audit/store.ts';
 import type { Keys } from '../features/users/names.ts';
 import type { Database, Statement } from '../infra/postgres.ts';
 import { freshJourney, type Journey, parseState, stateOf } from './journey.ts';
+import type { Sealed } from './journey-store.ts';
 import type { Account, CredentialUpdate } from './method.ts';
 import { loginSettingsOf, type TenantLoginSettings } from './policy.ts';
 
@@ -135,7 +136,7 @@ export interface Advance {
   update: CredentialUpdate | undefined;
   judged: { id: string; version: number } | undefined;
   signedIn: boolean;
-  deviceHash: string | undefined;
+  device: Sealed | undefined;
   /** Until when the device may stand in for a second factor. */
   trustedUntil?: Date | undefined;
   /** The one-time code that is used up by this. */
@@ -172,24 +173,31 @@ const GO_ON = `${usedText(17)},
     go as (select 1 from moved union all select 1 from made)`;
 const GO_AT_ONCE = `${usedText(11)}, go as (select 1 where ${mayGo(11)})`;
 
-const advanceText = (go: string): string => `with ${go},
-    device as (insert into known_devices as d (user_id, device_hash, created_at, last_seen_at, trusted_until)
-      select $1::uuid, $8::text, $2::timestamptz, $2, $10::timestamptz from go
-      where $8::text is not null on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at,
-        trusted_until = coalesce(excluded.trusted_until, d.trusted_until)),
+const advanceText = (go: string, sealed: number): string => `with ${go},
+    device as (insert into known_devices as d (user_id, device_hash, created_at, last_seen_at, trusted_until, sealed)
+      select $1::uuid, $8::text, $2::timestamptz, $2, $10::timestamptz, $${sealed}::bytea from go
+      where $8::text is not null on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at, sealed = excluded.sealed,
+        trusted_until = coalesce(excluded.trusted_until, d.trusted_until) returning xmax = 0 as made),
     audit as (${auditInsertText('$9', 'go')})
-    select exists (select from go) as advanced`;
+    select exists (select from go) as advanced, exists (select from device where made) as "newDevice"`;
 
-const ADVANCE: Statement = { name: 'login-advance', text: advanceText(GO_ON) };
-const ADVANCE_AT_ONCE: Statement = { name: 'login-advance-at-once', text: advanceText(GO_AT_ONCE) };
+const ADVANCE: Statement = { name: 'login-advance', text: advanceText(GO_ON, 22) };
+const ADVANCE_AT_ONCE: Statement = { name: 'login-advance-at-once', text: advanceText(GO_AT_ONCE, 16) };
 
 /**
- * Writes a proof with its audit rows: all of it, or nothing and false, where the journey moved on meanwhile or what may be used once was
+ * Writes a proof with its audit rows, and answers whether its device is new to the person: all of it, or nothing and undefined, where the journey moved on meanwhile or what may be used once was
  * used by somebody else, or what was judged was changed, or the person's access was ended since.
  */
-export async function advance(db: Database, change: Advance): Promise<boolean> {
-  const { userId, at, journey, update, judged, signedIn, deviceHash, audit } = change;
-  const still = [judged?.id ?? null, judged?.version ?? null, change.codeId ?? null, change.provenEmail ?? null, change.epoch ?? null];
+export async function advance(db: Database, change: Advance): Promise<{ newDevice: boolean } | undefined> {
+  const { userId, at, journey, update, judged, signedIn, device, audit } = change;
+  const still = [
+    judged?.id ?? null,
+    judged?.version ?? null,
+    change.codeId ?? null,
+    change.provenEmail ?? null,
+    change.epoch ?? null,
+    device?.sealed ?? null,
+  ];
   const values: unknown[] = [
     userId,
     at,
@@ -198,12 +206,12 @@ export async function advance(db: Database, change: Advance): Promise<boolean> {
     update ? JSON.stringify(update.data) : null,
     update?.version ?? null,
     update?.required ?? false,
-    deviceHash ?? null,
+    device?.hash ?? null,
     JSON.stringify(audit),
     change.trustedUntil ?? null,
   ];
   const [row] = journey
-    ? await db.query<{ advanced: boolean }>(ADVANCE, [
+    ? await db.query<{ advanced: boolean; newDevice: boolean }>(ADVANCE, [
         ...values,
         journey.next.id,
         journey.kind,
@@ -213,8 +221,8 @@ export async function advance(db: Database, change: Advance): Promise<boolean> {
         journey.next.version,
         ...still,
       ])
-    : await db.query<{ advanced: boolean }>(ADVANCE_AT_ONCE, [...values, ...still]);
-  return row?.advanced ?? false;
+    : await db.query<{ advanced: boolean; newDevice: boolean }>(ADVANCE_AT_ONCE, [...values, ...still]);
+  return row?.advanced ? { newDevice: row.newDevice } : undefined;
 }
 
 const FIND_JOURNEY: Statement = {

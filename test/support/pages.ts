@@ -278,7 +278,15 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
         csrf,
         notice: 'activity.forgotten',
         devices: [
-          { id: 'one', firstSeenAt: before(86_400 * 30), lastSeenAt: before(60), trustedUntil: before(-86_400 * 20) },
+          {
+            id: 'one',
+            device: CHROME,
+            address: '2001:db8::1',
+            firstSeenAt: before(86_400 * 30),
+            lastSeenAt: before(60),
+            trustedUntil: before(-86_400 * 20),
+          },
+          { id: 'app', app: who, device: who, address: '192.0.2.17', firstSeenAt: before(86_400 * 30), lastSeenAt: before(600) },
           { id: 'two', firstSeenAt: before(86_400 * 90), lastSeenAt: before(86_400 * 40) },
         ],
         events: [

@@ -162,7 +162,17 @@ export interface ContactCodePage extends PageBase {
 
 /** `decision=forget:<id>` or `forget-all`. */
 export interface ActivityPage extends OwnPage {
-  devices: readonly { id: string; firstSeenAt: Date; lastSeenAt: Date; trustedUntil?: Date | undefined }[];
+  devices: readonly {
+    id: string;
+    /** User-Agent. */
+    device?: string | undefined;
+    address?: string | undefined;
+    /** The name of the application that signed in by itself. */
+    app?: string | undefined;
+    firstSeenAt: Date;
+    lastSeenAt: Date;
+    trustedUntil?: Date | undefined;
+  }[];
   events: readonly {
     at: Date;
     what: Note;

@@ -25,7 +25,16 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
  * header's own text, so the answer is safe to mail to somebody else.
  */
 export function deviceName(locale: string, userAgent: string): string {
-  const [browser, system] = [BROWSERS, SYSTEMS].map((list) => list.find(([pattern]) => pattern.test(userAgent))?.[1]);
+  const [browser, system] = knownIn(userAgent);
   if (browser && system) return message(locale, 'account.device', { browser, system });
   return browser ?? system ?? message(locale, 'account.unknown_device');
 }
+
+/** What stays the same of a User-Agent from version to version: the browser and the system where they are known, else the first product's name. */
+export function productOf(userAgent: string): string {
+  const [browser, system] = knownIn(userAgent);
+  return [browser ?? /^[\w.-]{1,60}/.exec(userAgent)?.[0] ?? '', system ?? ''].join(' ');
+}
+
+const knownIn = (userAgent: string): (string | undefined)[] =>
+  [BROWSERS, SYSTEMS].map((list) => list.find(([pattern]) => pattern.test(userAgent))?.[1]);

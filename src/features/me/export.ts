@@ -4,12 +4,14 @@ import { notFound } from '../../core/errors.ts';
 import type { Page, PageRequest } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
+import type { SecretBox } from '../../infra/secret-box.ts';
 import type { Transact } from '../audit/index.ts';
 import { devicesOf, exportRow } from './store.ts';
 
 export interface ExportDeps {
   db: Database;
   clock: Clock;
+  box: Pick<SecretBox, 'open'>;
   transact: Transact;
   /** What other parts keep, by the name under which it is exported. */
   parts: Readonly<Record<string, (userId: string) => Promise<unknown>>>;
@@ -36,7 +38,7 @@ export async function exportAccount(deps: ExportDeps, scope: Scope, userId: stri
     profile: row.person,
     factors: row.factors,
     identities: row.identities,
-    devices: await devicesOf(db, userId, clock.now()),
+    devices: await devicesOf(deps, userId, clock.now()),
     ...collected,
     activity: await activityOf(deps, userId),
   };

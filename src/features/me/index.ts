@@ -7,9 +7,14 @@ export interface ContactStarted {
   expiresAt: Date;
 }
 
-/** A browser that the person has signed in with. */
+/** A browser that the person has signed in with, or an application that signed them in by itself. */
 export interface KnownDevice {
   id: string;
+  /** Its User-Agent at the last sign-in, and from where that was; undefined where it is from before they were kept. */
+  device: string | undefined;
+  address: string | undefined;
+  /** Of an application that signs people in by itself. */
+  clientId: string | undefined;
   firstSeenAt: Date;
   lastSeenAt: Date;
   /** Until when it stands in for a second factor; undefined where it does not. */

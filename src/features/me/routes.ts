@@ -141,13 +141,13 @@ export function ownAccountRoutes(deps: OwnAccountDeps): Route[] {
       },
     }),
     route('GET /api/me/devices', {
-      summary: 'List the browsers that you have signed in with',
+      summary: 'List the browsers and applications that you have signed in with',
       tag,
       access,
       versioned: false,
       reply: DEVICES,
       handle: async (scope) => ({
-        items: (await devicesOf(deps.db, ownPerson(scope), deps.clock.now())).map(deviceView),
+        items: (await devicesOf(deps, ownPerson(scope), deps.clock.now())).map(deviceView),
         nextCursor: null,
       }),
     }),

@@ -1,4 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { DEFAULT_LOCALE } from '../../core/messages/catalogue.ts';
+import { deviceName } from '../../core/messages/device.ts';
 import type { KnownDevice } from './index.ts';
 
 const INSTANT = Type.String({ format: 'date-time' });
@@ -19,6 +21,10 @@ export const CHANGED = Type.Object({ changed: Type.Literal(true) });
 
 export const DEVICE = Type.Object({
   id: Type.String(),
+  name: Type.Union([Type.String(), Type.Null()], { description: 'In words, e.g. `Chrome on macOS`' }),
+  device: Type.Union([Type.String(), Type.Null()], { description: 'The User-Agent of the last sign-in' }),
+  address: Type.Union([Type.String(), Type.Null()], { description: 'From where that was' }),
+  clientId: Type.Union([Type.String(), Type.Null()], { description: 'The application that signed you in by itself; null for a browser' }),
   firstSeenAt: INSTANT,
   lastSeenAt: INSTANT,
   trustedUntil: Type.Union([INSTANT, Type.Null()], { description: 'Until when it stands in for a second factor' }),
@@ -47,8 +53,20 @@ export const EXPORT = Type.Unsafe<Record<string, unknown>>({
   additionalProperties: true,
 });
 
-export const deviceView = ({ id, firstSeenAt, lastSeenAt, trustedUntil }: KnownDevice): Static<typeof DEVICE> => ({
+export const deviceView = ({
   id,
+  device,
+  address,
+  clientId,
+  firstSeenAt,
+  lastSeenAt,
+  trustedUntil,
+}: KnownDevice): Static<typeof DEVICE> => ({
+  id,
+  name: device === undefined ? null : deviceName(DEFAULT_LOCALE, device),
+  device: device ?? null,
+  address: address ?? null,
+  clientId: clientId ?? null,
   firstSeenAt: firstSeenAt.toISOString(),
   lastSeenAt: lastSeenAt.toISOString(),
   trustedUntil: trustedUntil?.toISOString() ?? null,

@@ -1,22 +1,43 @@
 /** What a person changes of their own account, and what is read for them alone. */
 import type { Database, Sql } from '../../infra/postgres.ts';
+import type { SecretBox } from '../../infra/secret-box.ts';
 import type { ContactKind, KnownDevice } from './index.ts';
+import { openDevice } from './known-device.ts';
 
 const DEVICES = {
   name: 'me-devices',
-  text: `select id, created_at, last_seen_at, case when trusted_until > $2::timestamptz then trusted_until end as trusted_until
+  text: `select id, device_hash, sealed, created_at, last_seen_at, case when trusted_until > $2::timestamptz then trusted_until end as trusted_until
     from known_devices where user_id = $1 order by last_seen_at desc, id limit 200`,
 };
 
+interface DeviceRow {
+  id: string;
+  device_hash: string;
+  sealed: Buffer | null;
+  created_at: Date;
+  last_seen_at: Date;
+  trusted_until: Date | null;
+}
+
 /** Last used first. */
-export async function devicesOf(db: Database, userId: string, now: Date): Promise<KnownDevice[]> {
-  const rows = await db.query<{ id: string; created_at: Date; last_seen_at: Date; trusted_until: Date | null }>(DEVICES, [userId, now]);
-  return rows.map((row) => ({
-    id: row.id,
-    firstSeenAt: row.created_at,
-    lastSeenAt: row.last_seen_at,
-    trustedUntil: row.trusted_until ?? undefined,
-  }));
+export async function devicesOf(
+  { db, box }: { db: Database; box: Pick<SecretBox, 'open'> },
+  userId: string,
+  now: Date,
+): Promise<KnownDevice[]> {
+  const rows = await db.query<DeviceRow>(DEVICES, [userId, now]);
+  return rows.map((row) => {
+    const { device, address, clientId } = openDevice(box, userId, row.device_hash, row.sealed) ?? {};
+    return {
+      id: row.id,
+      device,
+      address,
+      clientId,
+      firstSeenAt: row.created_at,
+      lastSeenAt: row.last_seen_at,
+      trustedUntil: row.trusted_until ?? undefined,
+    };
+  });
 }
 
 /** Forgets one device, or all; answers how many there were. */

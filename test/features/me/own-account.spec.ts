@@ -1,6 +1,7 @@
 /** A person's own account over the API: what changes who they are here is proved first, told of, and needs a fresh sign-in. */
 import assert from 'node:assert/strict';
-import { type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { basicAuth, type Reply, type RunningApp, startTestApp } from '#test/support/app.ts';
+import { CB } from '#test/support/oidc.ts';
 import { signInDirect } from '#test/support/two-tenants.ts';
 
 const PASSWORD = 'violet cactus thunder marble';
@@ -133,15 +134,23 @@ describe('a person’s own account over the API', function () {
   });
 
   it('ends a change of address that is half way when the person is disabled or changes the password', async () => {
-    const ada = await person();
-    const to = `half.${ada.email}`;
-    const { body } = await as(ada, 'POST', '/api/me/email', { email: to });
-    const code = codeIn((await mailTo(to, /is your/)).subject ?? '');
-    assert.equal((await app.api('PATCH', `/api/users/${ada.id}`, { status: 'disabled' })).status, 200);
-    assert.equal((await app.api('PATCH', `/api/users/${ada.id}`, { status: 'active' })).status, 200);
-    const again = { token: await tokenOf(ada.email) };
-    assert.equal((await as(again, 'POST', '/api/me/email/verify', { changeToken: body['changeToken'], code })).status, 422);
-    assert.equal((await row(ada.id))['email'], ada.email);
+    const causes: ((ada: Person) => Promise<Reply[]>)[] = [
+      async ({ id }) => [
+        await app.api('PATCH', `/api/users/${id}`, { status: 'disabled' }),
+        await app.api('PATCH', `/api/users/${id}`, { status: 'active' }),
+      ],
+      async (ada) => [await as(ada, 'POST', '/api/me/password', { currentPassword: PASSWORD, newPassword: NEXT })],
+    ];
+    for (const [at, act] of causes.entries()) {
+      const ada = await person();
+      const to = `half.${ada.email}`;
+      const { body } = await as(ada, 'POST', '/api/me/email', { email: to });
+      const code = codeIn((await mailTo(to, /is your/)).subject ?? '');
+      for (const answer of await act(ada)) assert.equal(answer.status, 200, answer.text);
+      const again = { token: await tokenOf(ada.email, at === 0 ? PASSWORD : NEXT) };
+      assert.equal((await as(again, 'POST', '/api/me/email/verify', { changeToken: body['changeToken'], code })).status, 422);
+      assert.equal((await row(ada.id))['email'], ada.email);
+    }
   });
 
   it('changes the password with the current one', async () => {
@@ -165,19 +174,28 @@ describe('a person’s own account over the API', function () {
     assert.equal((await as(ada, 'PUT', '/api/me/notifications', { email: { 'a b': false } })).status, 422);
   });
 
-  it('lists the browsers that know the person, and forgets them', async () => {
+  it('lists the browsers and applications that know the person, and forgets them', async () => {
     const [ada, eve] = [await person(), await person()];
     await app.owner.query(
       `insert into known_devices (user_id, device_hash, trusted_until) values ($1, 'a', now() + interval '1 day'), ($1, 'b', now() - interval '1 day'), ($1, 'c', null)`,
       [ada.id],
     );
-    const items = (await as(ada, 'GET', '/api/me/devices')).body['items'] as { id: string; trustedUntil: string | null }[];
-    assert.deepEqual([items.length, items.filter(({ trustedUntil }) => trustedUntil !== null).length], [3, 1]);
+    const items = (await as(ada, 'GET', '/api/me/devices')).body['items'] as {
+      id: string;
+      trustedUntil: string | null;
+      clientId: string | null;
+      address: string | null;
+      name: string | null;
+    }[];
+    assert.deepEqual([items.length, items.filter(({ trustedUntil }) => trustedUntil !== null).length], [4, 1]);
+    const apps = items.filter(({ clientId }) => clientId !== null);
+    assert.equal(apps.length, 1, 'the application that signed them in is one');
+    assert.ok(apps[0]?.address && apps[0].name, JSON.stringify(apps));
     const { id } = items.find(({ trustedUntil }) => trustedUntil !== null)!;
     assert.equal((await as(eve, 'DELETE', `/api/me/devices/${id}`)).status, 404, 'nobody forgets somebody else’s');
     assert.deepEqual((await as(ada, 'DELETE', `/api/me/devices/${id}`)).body, { id, deleted: true });
     assert.equal((await as(ada, 'DELETE', `/api/me/devices/${id}`)).status, 404);
-    assert.equal((await as(ada, 'DELETE', '/api/me/devices')).body['forgotten'], 2);
+    assert.equal((await as(ada, 'DELETE', '/api/me/devices')).body['forgotten'], 3);
     assert.deepEqual(await eventsOf(ada.id, 'device.%'), ['device.forgotten success', 'device.forgotten success']);
   });
 
@@ -234,12 +252,23 @@ describe('a person’s own account over the API', function () {
   });
 
   it('lets nobody in without the scope, and no client', async () => {
+    const { email } = await person();
+    const client = await app.api('POST', '/api/clients', { client_name: 'Plain', redirect_uris: [CB], direct_login: true });
+    const plain = await app.api(
+      'POST',
+      '/api/auth/login',
+      { username: email, password: PASSWORD, scope: 'openid' },
+      basicAuth({ id: String(client.body['client_id']), secret: String(client.body['client_secret']) }),
+    );
+    assert.equal(plain.status, 200, plain.text);
+    const bare = { token: String(plain.body['access_token']) };
     for (const [method, path] of [
       ['GET', '/api/me/devices'],
       ['DELETE', '/api/me'],
       ['GET', '/api/me/export'],
       ['POST', '/api/me/keep'],
     ] as const)
-      assert.equal((await app.api(method, path)).status, 403, `${method} ${path}`);
+      for (const answer of [await app.api(method, path), await as(bare, method, path)])
+        assert.deepEqual([answer.status, answer.body['code']], [403, 'permission.missing'], `${method} ${path}: ${answer.text}`);
   });
 });
