@@ -193,6 +193,39 @@ describe('a second factor at a service of the tenant’s own', function () {
     assert.deepEqual(await refusals(person), ['external.wrong']);
   });
 
+  it('stands among the factors of who is asked by it, by its host and not to be removed, and of nobody else', async () => {
+    const [person, other] = [await addPerson(a), await addPerson(b)];
+    await done(app.api('DELETE', pathOf(b)));
+    const browser = app.browser();
+    const first = (await browser.go('/account/security')).page ?? assert.fail('no page');
+    const choose = (await submit(browser, first, { login: person.login, password: PASSWORD })).page ?? assert.fail('no page');
+    const page = (await submit(browser, choose, { method: 'external-2fa' })).page ?? assert.fail('no page');
+    await submit(browser, page, { code: fake.codeFor(person.id) });
+    const { text } = (await browser.go('/account/security')).page ?? assert.fail('no page');
+    assert.ok(text.includes(`Your organisation asks you by ${fake.host}.`), text);
+    assert.equal(text.includes('/remove'), false);
+    const plain = app.browser();
+    const start = (await plain.go('/account/security')).page ?? assert.fail('no page');
+    const theirs = (await submit(plain, start, { login: other.login, password: PASSWORD })).page ?? assert.fail('no page');
+    assert.equal(((await plain.go('/account/security')).page ?? theirs).text.includes('Your organisation asks you by'), false);
+
+    const mfaToken = await passwordFirst(person);
+    await ask(mfaToken);
+    const tokens = [await answer(mfaToken, fake.codeFor(person.id)), await auth('login', { username: other.login, password: PASSWORD })];
+    const seen = await Promise.all(
+      tokens.map(async ({ body }) =>
+        done(app.api('GET', '/api/me/factors', undefined, { authorization: `Bearer ${String(body['access_token'])}` })),
+      ),
+    );
+    assert.deepEqual(
+      seen.map(({ items, organization }) => [items, organization]),
+      [
+        [[], { method: 'external-2fa', host: fake.host }],
+        [[], null],
+      ],
+    );
+  });
+
   it('refuses a code before anything was asked, of another challenge, of another person, and one that was used', async () => {
     const [one, other] = [await addPerson(a), await addPerson(a)];
     const mfaToken = await passwordFirst(one);
