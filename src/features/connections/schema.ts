@@ -37,9 +37,8 @@ const SHARED_OPTIONS = {
   ),
   logoutAtProvider: optional(
     Type.Boolean({
-      default: false,
       description:
-        'Who came by it and signs out, at an application or at their account page, is sent on to the provider’s `end_session_endpoint` (OpenID Connect RP-Initiated Logout 1.0), where it has one, and comes back by `signedOutPath`; for `oidc`, `microsoft`, `google` and `apple`. Their ID token is kept for that, sealed, as long as the session. Sessions that are ended without a browser, by an administrator, an API or a logout token, are not passed on',
+        'Off where nothing is said. Who came by it and signs out, at an application or at their account page, is sent on to the provider’s `end_session_endpoint` (OpenID Connect RP-Initiated Logout 1.0), where it has one, and comes back by `signedOutPath`; for `oidc`, `microsoft`, `google` and `apple`. Their ID token is kept for that, sealed, as long as the session. Sessions that are ended without a browser, by an administrator, an API or a logout token, are not passed on',
     }),
   ),
 };
