@@ -168,6 +168,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
     },
     'logout-confirm': { name: 'logout-confirm', data: { csrf, client, account, hidden: { xsrf: who } } },
     'logged-out': { name: 'logged-out', data: { signInUrl: '/login' } },
+    'signing-out': { name: 'signing-out', data: { name: who, url: 'https://b.test/session/end', refresh: '' } },
     expired: { name: 'expired', data: { startUrl: '/login' } },
     'expired-for-good': { name: 'expired', data: {} },
     error: { name: 'error', data: { requestId: who, detail: who, backUrl: '/', client } },
