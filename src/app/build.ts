@@ -282,25 +282,8 @@ export async function buildApp(config: Config, options: AppOptions) {
       ...ownAccount.handlers,
       [NOTIFY_JOB]: protocol.logout.deliver,
     };
-    return {
-      close,
-      closers,
-      db,
-      metrics,
-      health,
-      view,
-      own,
-      protocol,
-      jobs,
-      handlers,
-      users,
-      clients,
-      rootTenantId,
-      firstSteps,
-      mails: mailer !== undefined,
-      mailbox,
-      issuers,
-    };
+    const running = { close, closers, db, metrics, health, view, own, protocol, jobs, handlers, users };
+    return { ...running, clients, rootTenantId, firstSteps, mailbox, issuers, mails: mailer !== undefined };
   } catch (error) {
     await close();
     throw error;
