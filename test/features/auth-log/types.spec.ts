@@ -87,6 +87,7 @@ describe('the types of authentication events', () => {
         'identity.refused',
         'upstream_logout.received',
         'upstream_logout.refused',
+        'upstream_logout.sent',
         'session.refused',
         'access.ended',
       ],
