@@ -8,6 +8,8 @@ import { passkeyEnrolment } from '#src/login/enrol/passkey.ts';
 import type { Browser, Page } from '#test/support/browser.ts';
 import { authorization } from '#test/support/oidc.ts';
 import { formOf, submit } from '#test/support/person.ts';
+import { type FakeSecondFactor, startSecondFactorService } from '#test/support/second-factor-service.ts';
+import { CLIENT_ID, CLIENT_SECRET } from '#test/support/upstream.ts';
 import { type Landing, PASSWORD, startUpstreamSite, type UpstreamSite } from '#test/support/upstream-site.ts';
 import { type CreationOptions, createPasskey, type Passkey, type RequestOptions, usePasskey } from '#test/support/webauthn.ts';
 
@@ -22,6 +24,8 @@ interface Subject {
   phone?: string;
   passkey?: Passkey;
   sub?: string;
+  /** Where they are at home; the root tenant where nothing is said. */
+  tenantId?: string;
 }
 
 interface Pathway {
@@ -34,6 +38,8 @@ interface Pathway {
   exhaust?(browser: Browser): Promise<unknown>;
   /** The event of success; `login.succeeded` where nothing is said. */
   event?: string;
+  /** How many proofs it takes, each with an event of its own; one where nothing is said. */
+  proofs?: number;
   /** Why a control has nothing to do here. */
   reasons?: Partial<Record<Control, string>>;
 }
@@ -45,16 +51,19 @@ describe('pathways and controls', function () {
   const table: string[][] = [['pathway', ...CONTROLS]];
   const notes = new Set<string>();
   let site: UpstreamSite;
+  let service: FakeSecondFactor;
   let count = 0;
   /** How often a message is looked for; less where none is to come. */
   let patience = 100;
 
   before(async () => {
-    site = await startUpstreamSite({ env: { ENCRYPTION_KEY: key.toString('base64') } });
+    service = await startSecondFactorService();
+    site = await startUpstreamSite({ env: { ENCRYPTION_KEY: key.toString('base64'), OUTBOUND_ALLOW_HOSTS: service.host } });
     for (const kind of SOCIAL) await site.connect(kind, { key: kind });
   });
   after(async () => {
     await site?.close();
+    await service?.close();
     const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
     for (const row of table) console.log(`      ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`);
     for (const note of notes) console.log(`      ${note}`);
@@ -81,6 +90,11 @@ describe('pathways and controls', function () {
   ];
   const enter = async (browser: Browser): Promise<Page> =>
     (await browser.go(authorization(site.client.id, { scope: 'openid' }).path)).page ?? assert.fail('no page to sign in at');
+  /** What a step of the test's own could not find; anything else is a fault. */
+  const notLetOn = (error: unknown): Landing => {
+    if (error instanceof assert.AssertionError) return {};
+    throw error;
+  };
   const isIn = ({ location }: Landing): boolean => location?.searchParams.has('code') ?? false;
   const person = async (more: object = {}): Promise<Subject> => {
     count += 1;
@@ -131,6 +145,8 @@ describe('pathways and controls', function () {
   const flood = (browser: Browser): Promise<void> => wrongPasswords(browser, 32);
 
   const NOTHING_TO_GUESS = 'nothing can be guessed: the other side signs what it says, and a wrong answer is counted by address';
+  const IS_SECOND = 'it is the second factor: no other is asked for beside it';
+  const NO_CHOICE = 'the service is a setting of its own, asked for behind whichever first step is offered';
   const pathways: Record<string, Pathway> = {
     password: {
       make: () => person(),
@@ -192,6 +208,20 @@ describe('pathways and controls', function () {
         },
       ]),
     ),
+    'password, external-2fa': {
+      make: () => asked('by-http', { url: service.url(), token: service.token }),
+      enter: (browser, subject) => byService(browser, subject, () => service.codeFor(subject.id)),
+      wrong: (browser, subject) => byService(browser, subject, () => 'ok-1'),
+      proofs: 2,
+      reasons: { 'second factor': IS_SECOND, 'methods of the tenant': NO_CHOICE },
+    },
+    'password, external-oidc': {
+      make: () => asked('by-oidc', { kind: 'oidc', issuer: site.fake.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET }),
+      enter: (browser, subject) => byProvider(browser, subject, subject.id),
+      wrong: (browser, subject) => byProvider(browser, subject, 'somebody-else'),
+      proofs: 2,
+      reasons: { 'second factor': IS_SECOND, 'methods of the tenant': NO_CHOICE },
+    },
     reset: {
       make: () => person(),
       async enter(browser, { login }) {
@@ -230,6 +260,42 @@ describe('pathways and controls', function () {
       reasons: { disabled: 'nobody is there yet; the address of a disabled person makes no second account' },
     },
   };
+
+  const homeOf = ({ tenantId }: Subject): Record<string, string> => (tenantId === undefined ? {} : { 'x-tenant-id': tenantId });
+  /** Somebody at home where the second factor is proven at a service of the tenant's own. */
+  async function asked(slug: string, how: object): Promise<Subject> {
+    const { app } = site;
+    const found = await app.owner.query<{ id: string }>('select id from tenants where slug = $1', [slug]);
+    const made = found.rows[0] ? undefined : await app.api('POST', '/api/tenants', { name: slug, slug, type: 'enterprise' });
+    const tenantId = found.rows[0]?.id ?? String(made?.body['id']);
+    // Again each time: what one trial broke is not left alone in the next.
+    const set = await app.api('PUT', `/api/tenants/${tenantId}/second-factor-service`, how);
+    assert.equal(set.status, 200, set.text);
+    count += 1;
+    const login = `matrix${count}@example.test`;
+    const body = { email: login, emailVerified: true, password: PASSWORD };
+    const person = await app.api('POST', '/api/users', body, { 'x-tenant-id': tenantId });
+    assert.equal(person.status, 201, person.text);
+    return { id: String(person.body['id']), login, tenantId };
+  }
+  /** The page behind the password, where that is taken. */
+  async function behindPassword(browser: Browser, { login }: Subject): Promise<Page | undefined> {
+    const { page } = await submit(browser, await enter(browser), { login, password: PASSWORD });
+    return page?.text.includes('value="external-') ? page : undefined;
+  }
+  async function byService(browser: Browser, subject: Subject, code: () => string): Promise<Landing> {
+    const choose = await behindPassword(browser, subject);
+    const { page } = choose ? await submit(browser, choose, { method: 'external-2fa' }) : {};
+    return page?.text.includes('name="code"') ? submit(browser, page, { code: code() }) : ended(page);
+  }
+  async function byProvider(browser: Browser, subject: Subject, sub: string): Promise<Landing> {
+    const choose = await behindPassword(browser, subject);
+    const { page } = choose ? await submit(browser, choose, { method: 'external-oidc' }) : {};
+    const [, url] = /^0; url=(.+)$/.exec(page?.headers.get('refresh') ?? '') ?? [];
+    if (url === undefined) return ended(page);
+    site.fake.someone = { sub, more: { auth_time: Math.floor(Date.now() / 1000) } };
+    return site.comeBack(browser, await site.fake.authorize(url));
+  }
 
   async function byPasskey(browser: Browser, passkey: Passkey, isWrong: boolean): Promise<Landing> {
     const page = await enter(browser);
@@ -299,17 +365,17 @@ describe('pathways and controls', function () {
     },
     async disabled(pathway) {
       const subject = await pathway.make();
-      const answer = await site.app.api('PATCH', `/api/users/${subject.id}`, { status: 'disabled' });
+      const answer = await site.app.api('PATCH', `/api/users/${subject.id}`, { status: 'disabled' }, homeOf(subject));
       assert.equal(answer.status, 200, answer.text);
       const browser = site.app.browser();
       patience = 20;
-      assert.ok(!isIn(await pathway.enter(browser, subject).catch(() => ({}))), 'let in');
+      assert.ok(!isIn(await pathway.enter(browser, subject).catch(notLetOn)), 'let in');
       return 'shut out';
     },
     async 'methods of the tenant'(pathway, name) {
       const subject = await pathway.make();
       await settings({ methods: [name === 'passkey' ? 'password' : 'passkey'] });
-      assert.ok(!isIn(await pathway.enter(site.app.browser(), subject).catch(() => ({}))), 'let in by a way that is not offered');
+      assert.ok(!isIn(await pathway.enter(site.app.browser(), subject).catch(notLetOn)), 'let in by a way that is not offered');
       return 'not offered';
     },
     async 'rate limit'(pathway) {
@@ -317,7 +383,7 @@ describe('pathways and controls', function () {
       count += 1;
       const browser = site.app.browser({ 'x-forwarded-for': `12.7.${count >> 8}.${count & 255}` });
       await (pathway.exhaust ?? flood)(browser);
-      assert.ok(!isIn(await pathway.enter(browser.clone(), subject).catch(() => ({}))), 'let in');
+      assert.ok(!isIn(await pathway.enter(browser.clone(), subject).catch(notLetOn)), 'let in');
       return 'held';
     },
     async 'one audit event'(pathway) {
@@ -326,15 +392,16 @@ describe('pathways and controls', function () {
       const landed = await pathway.enter(site.app.browser(), subject);
       assert.ok(isIn(landed), landed.page?.text ?? landed.location?.href);
       const right = await eventsSince(before);
-      assert.deepEqual(right, [{ type: pathway.event ?? 'login.succeeded', outcome: 'success' }]);
+      const { proofs = 1 } = pathway;
+      assert.deepEqual(right, Array(proofs).fill({ type: pathway.event ?? 'login.succeeded', outcome: 'success' }));
       if (!pathway.wrong) return 'one';
       const other = await pathway.make();
       const between = await lastEvent();
       await pathway.wrong(site.app.browser(), other);
       const wrong = await eventsSince(between);
       assert.deepEqual(
-        wrong.map(({ outcome }) => outcome),
-        ['failure'],
+        wrong.map(({ outcome }) => outcome).sort(),
+        ['failure', ...Array<string>(proofs - 1).fill('success')],
         JSON.stringify(wrong),
       );
       return 'one';
@@ -346,12 +413,12 @@ describe('pathways and controls', function () {
     table.push(row);
     for (const [column, control] of CONTROLS.entries()) {
       const reason = pathway.reasons?.[control];
-      it(`${name}, ${control}${reason === undefined ? '' : ': nothing to do'}`, async () => {
-        if (reason !== undefined) {
-          notes.add(`-  ${control} at ${name.replace(/: .*/, '')}: ${reason}`);
-          row[column + 1] = '-';
-          return;
-        }
+      if (reason !== undefined) {
+        notes.add(`-  ${control} at ${name.replace(/: .*/, '')}: ${reason}`);
+        row[column + 1] = '-';
+        continue;
+      }
+      it(`${name}, ${control}`, async () => {
         await fresh();
         row[column + 1] = await trials[control](pathway, name);
       });

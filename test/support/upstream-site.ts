@@ -35,7 +35,7 @@ export async function startUpstreamSite(settings: AppSettings = {}): Promise<Ups
   const fake = await startUpstream();
   const app = await startTestApp({
     ...settings,
-    env: { OUTBOUND_ALLOW_HOSTS: fake.host, ...settings.env },
+    env: { ...settings.env, OUTBOUND_ALLOW_HOSTS: [fake.host, settings.env?.['OUTBOUND_ALLOW_HOSTS']].filter(Boolean).join(',') },
     options: { upstreamFetch: fake.fetch, ...settings.options },
   });
   const create = async (path: string, body: object, headers: Record<string, string> = {}): Promise<Record<string, unknown>> => {
