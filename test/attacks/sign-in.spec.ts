@@ -67,7 +67,7 @@ const PROVEN: readonly (readonly [attack: string, file: string, words: string])[
   ['D1', 'oidc/races.spec.ts', 'a sign-in changes the id of a session that was there before, and the old one is dead'],
   ['D2', 'attacks/sign-in-pages.spec.ts', 'D2: the address of somebody’s sign-in is worth nothing in another browser'],
   ['D3', 'oidc/browser-side.spec.ts', 'on https with prefixes that pin them to the host'],
-  ['D5', 'attacks/tenants.spec.ts', 'D5: who is disabled at home is in nowhere'],
+  ['D5', 'attacks/tenants-elsewhere.spec.ts', 'D5: who is disabled at home is in nowhere'],
   ['D5', 'oidc/causes-and-doors.spec.ts', "'person disabled'"],
   ['D6', 'login/social/sign-in.spec.ts', 'D6 gives no code for somebody who is disabled'],
   ['D7', 'oidc/causes-and-doors.spec.ts', "'password reset by mail'"],
@@ -97,7 +97,7 @@ const PROVEN: readonly (readonly [attack: string, file: string, words: string])[
   ['I6', 'faults/pretence.spec.ts', 'reaches no endpoint by another spelling of its path'],
   ['I7', 'infra/limits.spec.ts', 'count IPv4 as it is and IPv6 by its /64'],
   ['I9', 'oidc/certificates.spec.ts', 'are nobody’s word but a trusted proxy’s, said once'],
-  ['I10', 'attacks/tenants.spec.ts', 'I10: address rules hold for tokens and keys'],
+  ['I10', 'attacks/tenants-elsewhere.spec.ts', 'I10: address rules hold for tokens and keys'],
   ['I11', 'attacks/sign-in-pages.spec.ts', 'I11: one password for many people is held by the address'],
   ['K1', 'login/mails.spec.ts', 'K1: shows names that somebody chose as text'],
   ['K1', 'features/invitations/invitations.spec.ts', 'K1: name the tenant and whoever invites as text'],
@@ -112,7 +112,7 @@ const PROVEN: readonly (readonly [attack: string, file: string, words: string])[
   ['K10', 'attacks/sign-in-pages.spec.ts', 'K7, K10, K11: no page can be framed, tells where somebody came from'],
   ['K11', 'attacks/sign-in-pages.spec.ts', 'or is reached from a window that it opened'],
   ['K13', 'login/code-methods.spec.ts', 'a mailed link opens a page that uses nothing up'],
-  ['K14', 'attacks/tenants.spec.ts', 'K14: what a tenant calls itself and looks like is text'],
+  ['K14', 'attacks/tenants-elsewhere.spec.ts', 'K14: what a tenant calls itself and looks like is text'],
 ];
 
 describe('attacks on sign-in', () => {

@@ -1,70 +1,23 @@
 import assert from 'node:assert/strict';
-import { createHash, createHmac, createPublicKey } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { newId } from '#src/core/ids.ts';
-import { systemScope } from '#src/core/scope.ts';
-import { endAccess, endSessions } from '#src/features/sessions/commands.ts';
-import { Browser } from '#test/support/browser.ts';
-import { API, type Authorized, authorize, basic, dpopKey, MACHINE, OPAQUE_API, PUBLIC } from '#test/support/oidc.ts';
-import { type ApiReply, endAllAccess, type SessionApi, startSessionApi } from '#test/support/session-api.ts';
+import { API, basic, MACHINE, OPAQUE_API } from '#test/support/oidc.ts';
+import { endAllAccess } from '#test/support/session-api.ts';
+import { type SessionScene, type SignedIn, startSessionScene } from '../support/session-scene.ts';
 
 describe('sessions at our API', function () {
   this.timeout(40_000);
-  let api: SessionApi;
-  let manager: string;
+  let api: SessionScene['api'];
+  let manager: SessionScene['manager'];
+  let signIn: SessionScene['signIn'];
+  let validate: SessionScene['validate'];
+  let isSignedIn: SessionScene['isSignedIn'];
+  let close: SessionScene['close'] | undefined;
 
   before(async () => {
-    api = await startSessionApi();
-    const { issuer } = api;
-    await issuer.addClient('web', {}, { first_party: true });
-    await issuer.addClient('other', {}, { first_party: true });
-    await issuer.addClient('rs', MACHINE);
-    await issuer.addClient('bound', { ...PUBLIC, dpop_bound_access_tokens: true }, { first_party: true });
-    await issuer.addClient('manager', MACHINE, { permissions: ['sessions.read', 'sessions.write', 'tokens.validate'] });
-    manager = await managementToken();
+    ({ api, manager, signIn, validate, isSignedIn, close } = await startSessionScene());
   });
-  after(() => api.close());
-
-  const managementToken = async (): Promise<string> =>
-    String(
-      (await api.issuer.token({ grant_type: 'client_credentials', resource: `${api.issuer.url}/api` }, basic('manager'))).body.access_token,
-    );
-
-  interface SignedIn extends Authorized {
-    userId: string;
-    access: string;
-    refresh: string;
-    sid: string;
-  }
-  /** A person of their own, signed in at a browser, with tokens for `resource`. */
-  async function signIn({
-    resource = `${api.issuer.url}/api`,
-    scope = 'openid account',
-    clientId = 'web',
-    browser = new Browser(api.issuer.url),
-    userId = '',
-  } = {}): Promise<SignedIn> {
-    const { issuer } = api;
-    const id = userId || (await issuer.addUser());
-    issuer.state.accountId = id;
-    const authorized = await authorize(issuer, clientId, { scope, ...(resource === '' ? {} : { resource }) }, browser);
-    const { body, text } = await issuer.token({ ...authorized.form, ...(resource === '' ? {} : { resource }) }, basic(clientId));
-    assert.ok(body.access_token, text);
-    return {
-      ...authorized,
-      userId: id,
-      access: body.access_token,
-      refresh: String(body.refresh_token),
-      sid: String(decodeJwt(String(body.id_token))['sid']),
-    };
-  }
-  const validate = (token: string, headers: Record<string, string> = basic('web')): Promise<ApiReply> =>
-    api.call('POST /api/sessions/validate', { body: { token }, headers });
-  const isSignedIn = async ({ browser }: { browser: Browser }): Promise<boolean> => {
-    const cookie = [...browser.jar].map(([key, { value }]) => `${key.split('|')[0]}=${value}`).join('; ');
-    return (await api.sessionOf(cookie)) !== null;
-  };
+  after(() => close?.());
 
   it('show the caller’s own, with what is known of it', async () => {
     const person = await signIn();
@@ -212,112 +165,6 @@ describe('sessions at our API', function () {
     });
   });
 
-  it('that an administrator or the person ends are over in the browser too, and in no other', async () => {
-    const person = await signIn();
-    const elsewhere = await signIn({ userId: person.userId, browser: new Browser(api.issuer.url) });
-    assert.deepEqual([await isSignedIn(person), await isSignedIn(elsewhere)], [true, true]);
-    const list = await api.call('GET /api/me/sessions', { token: person.access });
-    const items = list.body['items'] as unknown as { sid: string; current: boolean }[];
-    assert.deepEqual(items.map(({ sid }) => sid).sort(), [person.sid, elsewhere.sid].sort());
-    assert.deepEqual(
-      items.filter(({ current }) => current).map(({ sid }) => sid),
-      [person.sid],
-    );
-    const ended = await api.call('DELETE /api/me/sessions', { token: person.access });
-    assert.equal(ended.body['ended'], 1, ended.text);
-    assert.deepEqual([await isSignedIn(person), await isSignedIn(elsewhere)], [true, false]);
-    const rows = await api.issuer.audited(() => api.call(`DELETE /api/users/${person.userId}/sessions/${person.sid}`, { token: manager }));
-    assert.deepEqual(
-      rows.map(({ type, actor_type, actor_id }) => [type, actor_type, actor_id]),
-      [['session.ended', 'client', 'manager']],
-    );
-    assert.equal(await isSignedIn(person), false);
-    assert.equal((await api.call(`DELETE /api/users/${person.userId}/sessions/${person.sid}`, { token: manager })).status, 404);
-  });
-
-  it('end with their audit row, or not at all', async () => {
-    const person = await signIn();
-    const { owner } = api.issuer;
-    await owner.query(`alter table audit_events add constraint broken check (type <> 'session.ended') not valid`);
-    try {
-      assert.equal((await api.call(`DELETE /api/users/${person.userId}/sessions/${person.sid}`, { token: manager })).status, 503);
-      assert.equal(await isSignedIn(person), true);
-      assert.equal((await validate(person.access)).status, 200);
-    } finally {
-      await owner.query('alter table audit_events drop constraint broken');
-    }
-  });
-
-  it('take along what other clients hold of the same session, and tell each by a job of its own', async () => {
-    const person = await signIn();
-    const second = await signIn({ clientId: 'other', userId: person.userId, browser: person.browser });
-    await api.issuer.owner.query('delete from graphile_worker._private_jobs');
-    assert.equal((await api.call('POST /api/sessions/logout', { token: person.access, body: {} })).body['ended'], 1);
-    assert.equal((await validate(second.access, basic('other'))).status, 401);
-    const { rows } = await api.issuer.owner.query(`select payload from graphile_worker._private_jobs order by payload ->> 'clientId'`);
-    assert.deepEqual(
-      rows.map(({ payload }) => payload),
-      [
-        { issuer: api.issuer.url, clientId: 'other', userId: person.userId, sid: second.sid },
-        { issuer: api.issuer.url, clientId: 'web', userId: person.userId, sid: person.sid },
-      ],
-    );
-  });
-
-  it('that end while they are being used leave no token behind, and no request without an answer', async () => {
-    for (let round = 0; round < 5; round += 1) {
-      const person = await signIn();
-      const refresh = (): Promise<{ status: number; body: { refresh_token?: string; access_token?: string } }> =>
-        api.issuer.token({ grant_type: 'refresh_token', refresh_token: person.refresh }, basic('web'));
-      const [ended, ...answers] = await Promise.all([
-        api.call(`DELETE /api/users/${person.userId}/sessions`, { token: manager }),
-        refresh(),
-        refresh(),
-        authorize(api.issuer, 'web', { scope: 'openid account', prompt: 'none' }, person.browser).then(
-          () => undefined,
-          () => undefined,
-        ),
-        refresh(),
-      ]);
-      assert.equal(ended.status, 200, ended.text);
-      for (const answer of answers) {
-        if (!answer) continue;
-        assert.ok([200, 400].includes(answer.status), String(answer.status));
-        if (answer.body.access_token) assert.equal((await validate(answer.body.access_token)).status, 401);
-      }
-      assert.equal(await isSignedIn(person), false);
-      const { rows } = await api.issuer.owner.query('select count(*)::int as left from oidc_grants where user_id = $1', [person.userId]);
-      const { rows: sessions } = await api.issuer.owner.query('select count(*)::int as left from oidc_sessions where user_id = $1', [
-        person.userId,
-      ]);
-      assert.deepEqual([rows[0].left, sessions[0].left], [0, 0]);
-    }
-  });
-
-  it('one session may go on while everything else of the person ends, also what outlived the session it was given in', async () => {
-    const scope = 'openid account offline_access';
-    const userId = await api.issuer.addUser();
-    api.issuer.state.accountId = userId;
-    const offline = await authorize(api.issuer, 'other', { scope, prompt: 'consent' }, new Browser(api.issuer.url));
-    const { body } = await api.issuer.token(offline.form, basic('other'));
-    const refresh = (token: unknown, client: string): Promise<{ status: number }> =>
-      api.issuer.token({ grant_type: 'refresh_token', refresh_token: String(token) }, basic(client));
-    const past = await api.issuer.db.transaction((sql) => sql('oidc_sessions').where({ user_id: userId }).select('uid'));
-    await endSessions(
-      api.deps,
-      systemScope(api.issuer.tenantId, 'test'),
-      userId,
-      past.map(({ uid }) => uid as string),
-    );
-    const again = await api.issuer.token({ grant_type: 'refresh_token', refresh_token: String(body.refresh_token) }, basic('other'));
-    assert.equal(again.status, 200, 'offline access outlives the session');
-    const here = await signIn({ userId });
-    const [row] = await api.issuer.db.transaction((sql) => sql('oidc_sessions').where({ user_id: userId }).select('uid'));
-    await api.issuer.db.transaction((sql) => endAccess(api.deps, userId, sql, { exceptSession: row.uid }));
-    assert.equal((await refresh(again.body.refresh_token, 'other')).status, 400);
-    assert.deepEqual([(await refresh(here.refresh, 'web')).status, await isSignedIn(here)], [200, true]);
-  });
-
   it('a client of another tenant is no resource server here, though it goes by the id of one that was', async () => {
     const { owner, tenantId } = api.issuer;
     const person = await signIn({ resource: API, scope: 'openid api:read' });
@@ -333,147 +180,5 @@ describe('sessions at our API', function () {
       [(await validate(person.access, basic('rs'))).status, (await validate(person.access, basic('squatter'))).status],
       [200, 401],
     );
-  });
-
-  it('a sign-out is in the audit log, where it takes back a client’s own token and where it is refused, too', async () => {
-    const machine = await api.issuer.token({ grant_type: 'client_credentials', resource: API }, basic('rs'));
-    const token = String(machine.body.access_token);
-    const signOut = async (): Promise<unknown[]> => {
-      let status = 0;
-      const rows = await api.issuer.audited(async () => {
-        status = (await api.call('POST /api/sessions/logout', { body: { token } })).status;
-      });
-      return [status, ...rows.map(({ type, outcome, reason }) => [type, outcome, reason])];
-    };
-    assert.deepEqual(await signOut(), [200, ['token.revoked', 'success', null]]);
-    assert.deepEqual(await signOut(), [401, ['session.refused', 'failure', 'session.inactive']]);
-  });
-
-  it('nobody is signed out by somebody else’s token', async () => {
-    const [person, mallory] = [await signIn(), await signIn()];
-    assert.equal((await api.call('POST /api/sessions/logout', { token: mallory.access, body: { token: person.access } })).status, 401);
-    assert.equal((await api.call('POST /api/sessions/logout', { token: mallory.access, body: { token: person.sid } })).status, 401);
-    assert.equal((await api.call('POST /api/sessions/logout', { body: { token: person.sid } })).status, 401, 'a sid is no credential');
-    assert.equal((await api.call('POST /api/sessions/logout', { body: {} })).status, 401);
-    assert.equal((await api.call(`DELETE /api/me/sessions/${person.sid}`, { token: mallory.access })).status, 404);
-    assert.equal(await isSignedIn(person), true);
-    assert.equal((await api.call('POST /api/sessions/logout', { token: manager, body: { token: person.access, all: true } })).status, 200);
-    assert.equal(await isSignedIn(person), false);
-  });
-
-  it('people see what applications hold of them, and take it back', async () => {
-    const person = await signIn();
-    const { body } = await api.call('GET /api/me/grants', { token: person.access });
-    assert.deepEqual(
-      (body['items'] as unknown as { clientId: string }[]).map(({ clientId }) => clientId),
-      ['web'],
-    );
-    assert.equal((await api.call('DELETE /api/me/grants/other', { token: person.access })).status, 404);
-    assert.deepEqual((await api.call('DELETE /api/me/grants/web', { token: person.access })).body, { id: 'web', deleted: true });
-    assert.equal((await api.call('GET /api/me/grants', { token: person.access })).status, 401);
-  });
-
-  describe('the caller', () => {
-    const current = (token: string, headers: Record<string, string> = {}): Promise<ApiReply> =>
-      api.call('GET /api/sessions/current', { headers: { authorization: `Bearer ${token}`, ...headers } });
-
-    it('is not known by forged, foreign or confused tokens', async () => {
-      const { access, form, refresh } = await signIn();
-      const [head, payload, signature] = access.split('.') as [string, string, string];
-      const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-      const jwk = ((await (await fetch(`${api.issuer.url}/jwks`)).json()) as { keys: { kid: string }[] }).keys.find(
-        ({ kid }) => kid === decodeProtectedHeader(access).kid,
-      );
-      const pem = createPublicKey({ key: jwk as never, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
-      const hmac = (input: string): string => createHmac('sha256', pem).update(input).digest('base64url');
-      const hs = `${encode({ alg: 'HS256', typ: 'at+jwt', kid: decodeProtectedHeader(access).kid })}.${payload}`;
-      const foreignAudience = (await signIn({ resource: API, scope: 'openid api:read' })).access;
-      const opaque = (await signIn({ resource: '', scope: 'openid' })).access;
-      const idToken = String((await api.issuer.token({ grant_type: 'refresh_token', refresh_token: refresh }, basic('web'))).body.id_token);
-      const forged: Record<string, string> = {
-        'no algorithm': `${encode({ alg: 'none', typ: 'at+jwt' })}.${payload}.`,
-        None: `${encode({ alg: 'None', typ: 'at+jwt' })}.${payload}.${signature}`,
-        'the public key as a secret': `${hs}.${hmac(hs)}`,
-        'another payload': `${head}.${encode({ ...decodeJwt(access), scope: 'users.write account' })}.${signature}`,
-        'a key of its own': await new SignJWT({ ...decodeJwt(access) })
-          .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: '../../dev/null' })
-          .sign(new Uint8Array(32)),
-        'a token for another API': foreignAudience,
-        'an opaque token': opaque,
-        'an ID token': idToken,
-        'a refresh token': refresh,
-        'an authorization code': String(form['code']),
-        'an API key that does not exist': 'gh_0123456789abcdef',
-        'too long': `${access}${'x'.repeat(20_000)}`,
-      };
-      for (const [name, token] of Object.entries(forged)) {
-        const reply = await current(token).catch(() => undefined);
-        if (name === 'too long') continue;
-        assert.deepEqual([reply?.status, reply?.body['code']], [401, 'token.invalid'], name);
-        assert.match(reply?.headers.get('www-authenticate') ?? '', /error="invalid_token"/, name);
-      }
-      assert.equal((await current(access)).status, 200);
-    });
-
-    it('may at most what the token says and the roles give at this moment', async () => {
-      const admin = await api.issuer.addUser({ roles: ['administrator'] });
-      const person = await signIn({ userId: admin, scope: 'openid account sessions.read' });
-      const list = (): Promise<ApiReply> => api.call(`GET /api/users/${admin}/sessions`, { token: person.access });
-      assert.equal((await list()).status, 200);
-      assert.equal((await api.call(`DELETE /api/users/${admin}/sessions`, { token: person.access })).status, 403, 'not asked for');
-      await api.issuer.owner.query('delete from role_assignments where user_id = $1', [admin]);
-      assert.equal((await list()).status, 403, 'the role was taken away');
-      await api.issuer.owner.query(`update clients set permissions = '{tokens.validate}' where client_id = 'manager'`);
-      assert.equal((await api.call(`GET /api/users/${admin}/sessions`, { token: manager })).status, 403);
-      await api.issuer.owner.query(
-        `update clients set permissions = '{sessions.read,sessions.write,tokens.validate}' where client_id = 'manager'`,
-      );
-    });
-
-    it('proves the possession of the key that a token is bound to, once for each call', async () => {
-      const key = await dpopKey();
-      const { issuer } = api;
-      issuer.state.accountId = await issuer.addUser();
-      const { form } = await authorize(issuer, 'bound', { scope: 'openid account', resource: `${issuer.url}/api` });
-      const { body } = await issuer.token(
-        { ...form, client_id: 'bound', resource: `${issuer.url}/api` },
-        { dpop: await key.proof(`${issuer.url}/token`) },
-      );
-      const token = String(body.access_token);
-      const ath = createHash('sha256').update(token).digest('base64url');
-      const url = `${issuer.url}/api/sessions/current`;
-      const send = (proof: string | undefined, scheme = 'DPoP'): Promise<ApiReply> =>
-        api.call('GET /api/sessions/current', {
-          headers: { authorization: `${scheme} ${token}`, ...(proof === undefined ? {} : { dpop: proof }) },
-        });
-      const good = await key.proof(url, { htm: 'GET', ath });
-      assert.equal((await send(good)).status, 200);
-      const bad: Record<string, string | undefined> = {
-        'no proof': undefined,
-        'the same proof again': good,
-        'another method': await key.proof(url, { ath }),
-        'another address': await key.proof(`${issuer.url}/api/sessions/validate`, { htm: 'GET', ath }),
-        'another token': await key.proof(url, { htm: 'GET', ath: 'x' }),
-        'no token': await key.proof(url, { htm: 'GET' }),
-        'another key': await (await dpopKey()).proof(url, { htm: 'GET', ath }),
-        'no JWT': 'nonsense',
-      };
-      for (const [name, proof] of Object.entries(bad)) {
-        const reply = await send(proof);
-        assert.equal(reply.status, 401, name);
-        assert.match(reply.headers.get('www-authenticate') ?? '', /^DPoP error="invalid_dpop_proof"/);
-      }
-      assert.equal((await send(await key.proof(url, { htm: 'GET', ath }), 'Bearer')).status, 401, 'as a bearer token');
-      const once = await key.proof(url, { htm: 'GET', ath });
-      const parallel = await Promise.all(Array.from({ length: 8 }, () => send(once)));
-      assert.deepEqual(parallel.filter(({ status }) => status === 200).length, 1);
-      assert.equal((await api.call('POST /api/sessions/logout', { body: { token } })).status, 401, 'a bound token alone is no authority');
-    });
-
-    it('costs one statement beside what is asked for', async () => {
-      const person = await signIn();
-      const statements = await api.issuer.counted(() => api.call('GET /api/sessions/current', { token: person.access }));
-      assert.equal(statements, 2, 'who calls, and the session');
-    });
   });
 });
