@@ -33,6 +33,8 @@ describe('the account page', () => {
     const { text, headers } = visitor.at!;
     assert.ok(text.includes(person.email));
     assert.ok(text.includes('This device'));
+    assert.match(text, /href="\/account\/password"/);
+    assert.match(text, /<h2 id="apps">What has access<\/h2>[\s\S]*No application has access to your account/);
     assert.equal(headers.get('cache-control'), 'no-store');
   });
 

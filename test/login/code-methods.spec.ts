@@ -157,9 +157,13 @@ describe('codes that are sent', () => {
         const wide = [...code].map((digit) => String.fromCodePoint(0xff10 + Number(digit))).join('');
         assert.equal((await mine.send({ code: wide })).status, 422);
         assert.equal((await theirs.send({ code })).status, 422);
-        const late = await begun(one.method, (await personWith(one)).to);
+        const slow = await personWith(one);
+        const late = await begun(one.method, slow.to);
+        const expired = codeIn(await site.mailFor(slow.to));
         site.clock.forward(601);
-        assert.notEqual((await late.send({ code: '000000' })).headers.get('location')?.includes('/auth/'), true);
+        assert.equal((await late.send({ code: expired })).status, 422);
+        const reasons = (await logins()).map(({ reason }) => reason);
+        assert.match(reasons.at(-1) ?? '', /^code\./);
       });
     });
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { authenticateDirect } from '#src/login/direct.ts';
 import { PASSWORD } from './harness.ts';
 import { codeIn, type Site, startSite, type Visitor } from './site.ts';
-import { arrived, freshAddress, OTHER_PASSWORD, signIn } from './walks.ts';
+import { arrived, errorOf, freshAddress, OTHER_PASSWORD, signIn } from './walks.ts';
 
 describe('the sign-in pages', () => {
   let site: Site;
@@ -107,7 +107,7 @@ describe('the sign-in pages', () => {
     it('goes back to the application with access_denied when it is given up', async () => {
       const visitor = site.visitor();
       await visitor.signIn('app');
-      assert.equal(arrived((await visitor.submit({ decision: 'deny' })).location), 'error access_denied');
+      assert.equal(errorOf((await visitor.submit({ decision: 'deny' })).location), 'access_denied');
     });
 
     it('counts down after too many attempts', async () => {
@@ -212,7 +212,7 @@ describe('the sign-in pages', () => {
       await visitor.submit({ login: person.email, password: PASSWORD });
       assert.equal((await visitor.submit({})).location, undefined);
       assert.match(visitor.heading, /asks for access/);
-      assert.equal(arrived((await visitor.submit({ decision: 'deny' })).location), 'error access_denied');
+      assert.equal(errorOf((await visitor.submit({ decision: 'deny' })).location), 'access_denied');
     });
 
     it('signs in somebody else in place of who was', async () => {

@@ -98,6 +98,7 @@ describe('connections', () => {
     assert.equal(gone.body['hasClientSecret'], false);
     assert.deepEqual(await secretsOf(made.body['id']), {});
     const audit = await api.owner.query(`select data::text as data from audit_events where type like 'connection.%'`);
+    assert.ok(audit.rows.length >= 5, `only ${audit.rows.length}`);
     assert.ok(audit.rows.every(({ data }) => !data.includes('rotated') && !data.includes(OIDC.clientSecret)));
   });
 

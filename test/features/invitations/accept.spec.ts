@@ -118,8 +118,18 @@ describe('accepting an invitation', () => {
   });
 
   it('G18: the secret in somebody else’s hands opens nothing, even after they change their address meanwhile', async () => {
-    const { id, secret } = await invited();
+    const { id, email, secret } = await invited();
     const thief = await api.addPerson('thief@example.test');
+    problem(await accept(thief.token, secret), 'invitation.other_address', 403);
+    const takes = (address: string, proven: boolean) =>
+      api.owner.query('update users set email = $2, email_key = $2, email_verified_at = case when $3 then now() end where id = $1', [
+        thief.id,
+        address,
+        proven,
+      ]);
+    await takes(email, false);
+    problem(await accept(thief.token, secret), 'invitation.address_unproven', 403);
+    await takes('thief.again@example.test', true);
     problem(await accept(thief.token, secret), 'invitation.other_address', 403);
     assert.equal(await status(id), 'pending');
     assert.deepEqual(await rolesOf(thief.id), undefined);
