@@ -15,8 +15,6 @@ export interface Settled {
   ids: Readonly<Record<string, string>>;
 }
 
-export const DIRECT = { id: 'direct-of-the-house', secret: 'direct-secret-0123456789-0123456789' } as const;
-
 /** A client that signs people in by their password, of the root tenant: for members of any. */
 export async function addDirectClient(app: RunningApp): Promise<void> {
   const made = await app.api('POST', '/api/clients', {

@@ -1,6 +1,6 @@
-import { invalidInput, notFound } from '../../core/errors.ts';
+import { notFound } from '../../core/errors.ts';
 import { isId } from '../../core/ids.ts';
-import { type Page, type PageRequest, pageOf, readCursor } from '../../core/page.ts';
+import { type Page, type PageRequest, pageOfPlaced, readInstantPosition } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { Audit } from './record.ts';
@@ -22,7 +22,7 @@ export async function pageOfEvents(
   filter: AuditFilter,
 ): Promise<Page<AuditEventView>> {
   const { from, to, ...rest } = filter;
-  const after = positionOf(cursor);
+  const after = readInstantPosition(cursor);
   const rows = await deps.db.transaction(
     (sql) =>
       listEvents(
@@ -46,7 +46,7 @@ export async function getEvent(deps: AuditQueryDeps, scope: Scope, id: string): 
 
 /** What the log holds of one person, in whichever tenant it happened, newest first: for themselves. Throws 422 where the cursor is none of ours. */
 export async function pageOfOwnEvents(deps: AuditQueryDeps, personId: string, { limit, cursor }: PageRequest): Promise<Page<OwnEventView>> {
-  const rows = await listEventsOfPerson(deps.db, personId, limit + 1, positionOf(cursor));
+  const rows = await listEventsOfPerson(deps.db, personId, limit + 1, readInstantPosition(cursor));
   const page = await show(deps, rows, limit);
   const tenants = new Map(rows.map(({ id, tenant_id: tenantId }) => [id, tenantId]));
   const names = await namesOfTenants(deps.db, [...new Set(tenants.values())]);
@@ -67,15 +67,8 @@ function toldTo(personId: string, event: AuditEventView, tenant: OwnEventView['t
   return bySomebodyElse ? { ...told, actor: { ...actor, id: null }, address: null, device: null, note: null } : told;
 }
 
-async function show(deps: AuditQueryDeps, rows: StoredEvent[], limit: number): Promise<Page<AuditEventView>> {
-  const page = pageOf(
-    rows,
-    limit,
-    (row) => [row.position, row.id],
-    (row) => row,
-  );
-  return { items: await Promise.all(page.items.map((row) => viewOf(deps, row))), nextCursor: page.nextCursor };
-}
+const show = (deps: AuditQueryDeps, rows: StoredEvent[], limit: number): Promise<Page<AuditEventView>> =>
+  pageOfPlaced(rows, limit, (row) => viewOf(deps, row));
 
 async function viewOf({ openPersonal }: AuditQueryDeps, row: StoredEvent): Promise<AuditEventView> {
   const { address, device, note } = await openPersonal(row);
@@ -95,14 +88,4 @@ async function viewOf({ openPersonal }: AuditQueryDeps, row: StoredEvent): Promi
     note: note ?? null,
     data: row.data,
   };
-}
-
-const INSTANT = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d(:\d\d)?$/;
-
-function positionOf(cursor: string | undefined): readonly [string, string] | undefined {
-  if (cursor === undefined) return undefined;
-  const [at = '', id = '', ...rest] = readCursor(cursor) ?? [];
-  const isInstant = INSTANT.test(at) && !Number.isNaN(Date.parse(at.slice(0, 19).replace(' ', 'T')));
-  if (!isInstant || !isId(id) || rest.length > 0) throw invalidInput([{ pointer: '/cursor', message: 'is not a cursor of this list' }]);
-  return [at, id];
 }

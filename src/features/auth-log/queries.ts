@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { addSeconds, type Clock } from '../../core/clock.ts';
 import { invalidInput } from '../../core/errors.ts';
 import { isId } from '../../core/ids.ts';
-import { type Page, type PageRequest, pageOf, readPosition } from '../../core/page.ts';
+import { type Page, type PageRequest, pageOfPlaced, readPosition } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Database, Sql } from '../../infra/postgres.ts';
 import type { PersonalData } from '../audit/index.ts';
@@ -116,15 +116,8 @@ function rangeAndAddress(
   return { from, to, addressHashes: filter.ip === undefined ? undefined : deps.addressHashes(filter.ip) };
 }
 
-async function show(deps: AuthLogDeps, rows: AuthEventRow[], limit: number): Promise<Page<AuthEventView>> {
-  const page = pageOf(
-    rows,
-    limit,
-    (row) => [row.position, row.id],
-    (row) => row,
-  );
-  return { items: await Promise.all(page.items.map((row) => viewOf(deps, row))), nextCursor: page.nextCursor };
-}
+const show = (deps: AuthLogDeps, rows: AuthEventRow[], limit: number): Promise<Page<AuthEventView>> =>
+  pageOfPlaced(rows, limit, (row) => viewOf(deps, row));
 
 async function viewOf({ openPersonal }: AuthLogDeps, row: AuthEventRow): Promise<AuthEventView> {
   const { address, device, note } = await openPersonal(row);

@@ -79,4 +79,3 @@ export const LIMITS_VIEW = Type.Object({
   plan: LIMITS,
   effective: limitsOf('What holds: the plan’s, overlaid by the tenant’s own; what is left out is without a limit'),
 });
-export type LimitsView = Static<typeof LIMITS_VIEW>;

@@ -34,7 +34,6 @@ export const NEW_ROLE = Type.Object({
   permissions: Type.Optional(PERMISSIONS),
   parents: Type.Optional(PARENTS),
 });
-export type NewRole = Static<typeof NEW_ROLE>;
 
 /** For PUT and PATCH: what is named changes, null clears. */
 export const ROLE_CHANGE = Type.Object({

@@ -1,7 +1,6 @@
 import { type Static, type TOptional, Type } from '@sinclair/typebox';
 import { METRICS, type Metric } from '../../core/tenant-limits.ts';
 import { PAGE_QUERY, pageSchema } from '../../http/paging.ts';
-import { ID } from '../../http/route.ts';
 import { TENANT_SETTINGS } from './settings.ts';
 
 const LIMIT = Type.Union([Type.Integer({ minimum: 0, maximum: 1_000_000_000_000 }), Type.Null()]);
@@ -79,8 +78,5 @@ export const TENANT_QUERY = Type.Object({
   slug: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
   q: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'With what the name begins; capitals or not' })),
 });
-export type TenantQuery = Static<typeof TENANT_QUERY>;
 
 export const REASON = Type.Object({ reason: Type.Optional(Type.String({ maxLength: 500 })) });
-
-export const TENANT_PARAMS = Type.Object({ id: ID });

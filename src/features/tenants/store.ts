@@ -1,8 +1,6 @@
-import { isId } from '../../core/ids.ts';
 import type { Database, Sql } from '../../infra/postgres.ts';
 import type { Issuer, TenantFacts } from './index.ts';
 
-const EXISTS = { name: 'tenant-exists', text: `select 1 as found from tenants where id = $1 and status = 'active'` };
 const ISSUERS = { name: 'issuers', text: 'select url, tenant_id as "tenantId" from issuers order by is_base desc, created_at, url' };
 
 /** The root tenant's id, made where there is none. Processes that start at once agree on one. */
@@ -36,5 +34,3 @@ export async function readTenant(db: Database, id: string): Promise<TenantFacts 
 
 export const findTenantId = async (db: Database, slug: string): Promise<{ id: string } | undefined> =>
   (await db.query<{ id: string }>(BY_SLUG, [slug]))[0];
-
-export const tenantExists = async (db: Database, id: string): Promise<boolean> => isId(id) && (await db.query(EXISTS, [id])).length > 0;

@@ -1,4 +1,4 @@
-import { type Static, Type } from '@sinclair/typebox';
+import { Type } from '@sinclair/typebox';
 
 const USED = Type.Object({
   used: Type.Integer({ minimum: 0 }),
@@ -17,7 +17,6 @@ export const USAGE = Type.Object({
     messages: USED,
   }),
 });
-export type UsageView = Static<typeof USAGE>;
 export const USAGE_QUERY = Type.Object({
   period: Type.Optional(Type.String({ pattern: '^20[0-9]{2}-(0[1-9]|1[0-2])$', description: 'Another month than this one' })),
 });

@@ -1,6 +1,5 @@
-import { invalidInput, notFound } from '../../core/errors.ts';
-import { isId } from '../../core/ids.ts';
-import { type Page, type PageRequest, pageOf, readCursor } from '../../core/page.ts';
+import { notFound } from '../../core/errors.ts';
+import { type Page, type PageRequest, pageOfPlaced, readInstantPosition } from '../../core/page.ts';
 import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { PersonalData } from '../audit/index.ts';
@@ -75,23 +74,6 @@ export async function pageOfAttempts(
 ): Promise<Page<Attempt>> {
   const row = await getUser(deps, scope, id);
   const within = isHome(scope, row) ? undefined : scope.tenantId;
-  const rows = await listAttempts(deps.reads, id, within, limit + 1, positionOf(cursor));
-  const page = pageOf(
-    rows,
-    limit,
-    (attempt) => [attempt.position, attempt.id],
-    (attempt) => attempt,
-  );
-  const items = await Promise.all(page.items.map(async (attempt) => ({ row: attempt, ...(await deps.openPersonal(attempt)) })));
-  return { items, nextCursor: page.nextCursor };
-}
-
-const INSTANT = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d(:\d\d)?$/;
-
-function positionOf(cursor: string | undefined): readonly [string, string] | undefined {
-  if (cursor === undefined) return undefined;
-  const [at = '', id = '', ...rest] = readCursor(cursor) ?? [];
-  const isInstant = INSTANT.test(at) && !Number.isNaN(Date.parse(at.slice(0, 19).replace(' ', 'T')));
-  if (!isInstant || !isId(id) || rest.length > 0) throw invalidInput([{ pointer: '/cursor', message: 'is not a cursor of this list' }]);
-  return [at, id];
+  const rows = await listAttempts(deps.reads, id, within, limit + 1, readInstantPosition(cursor));
+  return pageOfPlaced(rows, limit, async (attempt) => ({ row: attempt, ...(await deps.openPersonal(attempt)) }));
 }
