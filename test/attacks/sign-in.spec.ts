@@ -72,7 +72,7 @@ const PROVEN: readonly (readonly [attack: string, file: string, words: string])[
   ['D6', 'login/social/sign-in.spec.ts', 'D6 gives no code for somebody who is disabled'],
   ['D7', 'oidc/causes-and-doors.spec.ts', "'password reset by mail'"],
   ['D9', 'oidc/tenants.spec.ts', 'a role taken away is gone from our API at once'],
-  ['D10', 'oidc/unit-of-work.spec.ts', 'every endpoint answers 503 with Retry-After'],
+  ['D10', 'oidc/unit-of-work-away.spec.ts', 'every endpoint answers 503 with Retry-After'],
   ['D11', 'oidc/introspection.spec.ts', 'a tampered opaque token is none'],
   ['D11', 'oidc/hygiene.spec.ts', 'that are cut short, lengthened or written otherwise are none'],
   ['D13', 'oidc/causes-and-doors.spec.ts', "'session ended by an administrator'"],

@@ -1,18 +1,10 @@
 /** What a stranger pretends: lines of the log, another host, another address, another spelling of a path, no need of credentials. */
 import assert from 'node:assert/strict';
 import { basicAuth, MANAGER, newAddress, type RunningApp, startTestApp } from '#test/support/app.ts';
-import type { Browser, Page } from '#test/support/browser.ts';
 import { type Cast, setUpCast } from '#test/support/cast.ts';
 import { sendBytes } from '#test/support/hostile.ts';
-import { authorization } from '#test/support/oidc.ts';
+import { openSignIn, settledMails } from '#test/support/mails.ts';
 import { formOf } from '#test/support/person.ts';
-
-interface Mail {
-  to: string;
-  subject: string;
-  text: string;
-  html: string;
-}
 
 describe('somebody who pretends', function () {
   this.timeout(120_000);
@@ -25,23 +17,8 @@ describe('somebody who pretends', function () {
   });
   after(() => app?.close());
 
-  const open = async (path = '', extra: Record<string, string> = {}): Promise<[Browser, Page]> => {
-    const browser = app.browser();
-    const { page } = await browser.go(authorization(cast.client.id, { scope: 'openid', ...extra }).path);
-    return [browser, path === '' ? page! : (await browser.go(`${page!.url}${path}`)).page!];
-  };
-  const mails = async (): Promise<Mail[]> => (await fetch(`${app.issuer}/dev/mailbox.json`)).json() as Promise<Mail[]>;
-  /** Waits until everything that is to be mailed has been. */
-  const settle = async (): Promise<Mail[]> => {
-    for (let round = 0; round < 100; round += 1) {
-      const { rows } = await app.owner.query<{ left: string }>(
-        `select count(*) as left from graphile_worker.jobs where task_identifier like '%mail%' or task_identifier like 'login%'`,
-      );
-      if (rows[0]?.left === '0') break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    return mails();
-  };
+  const open = (path = '', extra: Record<string, string> = {}) => openSignIn(app, cast.client.id, path, extra);
+  const settle = () => settledMails(app);
 
   it('writes no line of their own into the log, and no header into an answer', async () => {
     const host = new URL(app.issuer).host;

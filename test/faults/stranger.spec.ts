@@ -1,20 +1,14 @@
 /** What a stranger may learn or smuggle in: who has an account, markup in names, mails elsewhere. */
 import assert from 'node:assert/strict';
 import { newAddress, type RunningApp, startTestApp } from '#test/support/app.ts';
-import type { Browser, Page } from '#test/support/browser.ts';
+import type { Page } from '#test/support/browser.ts';
 import { type Cast, setUpCast } from '#test/support/cast.ts';
+import { openSignIn, settledMails } from '#test/support/mails.ts';
 import { authorization } from '#test/support/oidc.ts';
 import { formOf, submit, visit } from '#test/support/person.ts';
 
 const MARKUP = `<img src=x onerror=alert(1)>"'><a href=//evil.test>click</a>{{7*7}}<%= 7 %>`;
 const RAW = /<img src=x|<a href=\/\/evil|onerror=alert\(1\)>|<script>alert/;
-
-interface Mail {
-  to: string;
-  subject: string;
-  text: string;
-  html: string;
-}
 
 describe('a stranger', function () {
   this.timeout(120_000);
@@ -34,23 +28,8 @@ describe('a stranger', function () {
   });
   after(() => app?.close());
 
-  const open = async (path = '', extra: Record<string, string> = {}): Promise<[Browser, Page]> => {
-    const browser = app.browser();
-    const { page } = await browser.go(authorization(cast.client.id, { scope: 'openid', ...extra }).path);
-    return [browser, path === '' ? page! : (await browser.go(`${page!.url}${path}`)).page!];
-  };
-  const mails = async (): Promise<Mail[]> => (await fetch(`${app.issuer}/dev/mailbox.json`)).json() as Promise<Mail[]>;
-  /** Waits until everything that is to be mailed has been. */
-  const settle = async (): Promise<Mail[]> => {
-    for (let round = 0; round < 100; round += 1) {
-      const { rows } = await app.owner.query<{ left: string }>(
-        `select count(*) as left from graphile_worker.jobs where task_identifier like '%mail%' or task_identifier like 'login%'`,
-      );
-      if (rows[0]?.left === '0') break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    return mails();
-  };
+  const open = (path = '', extra: Record<string, string> = {}) => openSignIn(app, cast.client.id, path, extra);
+  const settle = () => settledMails(app);
 
   /** Status, headers and body of an answer and of the page that it leads to, with what is this visit's own put aside. */
   async function seen(path: string, fields: Record<string, string>, mine: string): Promise<string> {
