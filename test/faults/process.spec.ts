@@ -1,4 +1,5 @@
 /** The process as a service manager sees it: asked to stop, killed, started too early, and flooded. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -6,7 +7,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { basicAuth, freePort, MANAGER, newAddress } from '#test/support/app.ts';
+import { basicAuth, MANAGER, newAddress } from '#test/support/app.ts';
 import {
   createTestDatabase,
   makeTestDirectory,
@@ -14,6 +15,7 @@ import {
   startPrivateCluster,
   type TestDatabase,
 } from '#test/support/database.ts';
+import { environmentOf } from '#test/support/environment.ts';
 
 interface Process {
   child: ChildProcess;
@@ -34,19 +36,7 @@ describe('the process', function () {
   before(async () => {
     database = await createTestDatabase();
     dataDir = await makeTestDirectory();
-    const [port, metricsPort] = [await freePort(), await freePort()];
-    env = {
-      PATH: process.env['PATH'] ?? '',
-      NODE_ENV: 'test',
-      PORT: String(port),
-      METRICS_PORT: String(metricsPort),
-      DATA_DIR: dataDir,
-      DATABASE_URL: database.url,
-      ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-      TRUSTED_PROXIES: '127.0.0.0/8,::1/128',
-      BOOTSTRAP_CLIENT_ID: MANAGER.id,
-      BOOTSTRAP_CLIENT_SECRET: MANAGER.secret,
-    };
+    ({ env } = await environmentOf(database.url, dataDir));
   });
   afterEach(async () => {
     for (const child of running) {

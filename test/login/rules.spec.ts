@@ -210,6 +210,9 @@ describe('what a tenant asks of passwords and sessions', function () {
     await settings({ sessions: { max: 2 } });
     const { id, login } = await somebody();
     const browsers: Browser[] = [];
+    const told = { backchannel_logout_uri: 'https://app.test/logout', backchannel_logout_session_required: true };
+    const changed = await app.api('PATCH', `/api/clients/${cast.client.id}`, told);
+    assert.equal(changed.status, 200, changed.text);
     for (let round = 0; round < 3; round += 1) {
       const entered = await signIn(login, FIRST);
       assert.ok(isIn(entered));
@@ -227,5 +230,10 @@ describe('what a tenant asks of passwords and sessions', function () {
       `select reason from audit_events where type = 'session.ended' and reason = 'limit.sessions'`,
     );
     assert.equal(rows.length, 1);
+    const { rows: notices } = await app.owner.query(
+      `select j.payload from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id where t.identifier = 'logout.notify'`,
+    );
+    assert.equal(notices.length, 1, 'the application is to hear of it');
+    assert.ok(JSON.stringify(notices).includes(cast.client.id));
   });
 });

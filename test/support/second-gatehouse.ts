@@ -1,12 +1,13 @@
 /** A server of ours in a process of its own, on a database of its own: what another organisation runs. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { basicAuth, freePort, MANAGER, newAddress, type Reply } from './app.ts';
+import { basicAuth, MANAGER, newAddress, type Reply } from './app.ts';
 import { Browser } from './browser.ts';
 import { createTestDatabase, makeTestDirectory, removeTestDirectory } from './database.ts';
+import { environmentOf } from './environment.ts';
 
 export interface SecondGatehouse {
   issuer: string;
@@ -21,24 +22,12 @@ export interface SecondGatehouse {
 export async function startSecondGatehouse(outbound: string): Promise<SecondGatehouse> {
   const database = await createTestDatabase();
   const dataDir = await makeTestDirectory();
-  const [port, metricsPort] = [await freePort(), await freePort()];
+  const { port, env } = await environmentOf(database.url, dataDir);
   const issuer = `http://localhost:${port}`;
   let output = '';
   const child: ChildProcess = spawn(process.execPath, ['src/main.ts'], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      NODE_ENV: 'test',
-      PORT: String(port),
-      METRICS_PORT: String(metricsPort),
-      DATA_DIR: dataDir,
-      DATABASE_URL: database.url,
-      ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-      TRUSTED_PROXIES: '127.0.0.0/8,::1/128',
-      OUTBOUND_ALLOW_HOSTS: outbound,
-      BOOTSTRAP_CLIENT_ID: MANAGER.id,
-      BOOTSTRAP_CLIENT_SECRET: MANAGER.secret,
-    },
+    env: { ...env, OUTBOUND_ALLOW_HOSTS: outbound },
   });
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += String(chunk)));
   const close = async (): Promise<void> => {

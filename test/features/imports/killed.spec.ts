@@ -1,12 +1,13 @@
 /** An import whose process is killed in the middle, as a service manager or a machine would. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { basicAuth, freePort, MANAGER } from '#test/support/app.ts';
+import { basicAuth, MANAGER } from '#test/support/app.ts';
 import { createTestDatabase, makeTestDirectory, removeTestDirectory, type TestDatabase } from '#test/support/database.ts';
+import { environmentOf } from '#test/support/environment.ts';
 
 describe('an import whose process is killed', function () {
   this.timeout(120_000);
@@ -20,19 +21,9 @@ describe('an import whose process is killed', function () {
   before(async () => {
     database = await createTestDatabase();
     dataDir = await makeTestDirectory();
-    const [port, metricsPort] = [await freePort(), await freePort()];
-    base = `http://localhost:${port}`;
-    env = {
-      PATH: process.env['PATH'] ?? '',
-      NODE_ENV: 'test',
-      PORT: String(port),
-      METRICS_PORT: String(metricsPort),
-      DATA_DIR: dataDir,
-      DATABASE_URL: database.url,
-      ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-      BOOTSTRAP_CLIENT_ID: MANAGER.id,
-      BOOTSTRAP_CLIENT_SECRET: MANAGER.secret,
-    };
+    const given = await environmentOf(database.url, dataDir);
+    ({ env } = given);
+    base = `http://localhost:${given.port}`;
   });
   after(async () => {
     await kill();
