@@ -85,6 +85,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     statements.count += 1;
   });
 
+  beginWithTenant(knex.client);
+
   let side: Promise<pg.Client> | undefined;
   const sideClient = (): Promise<pg.Client> => {
     side ??= connectAside(connection, () => {
@@ -113,18 +115,18 @@ export function openDatabase(options: DatabaseOptions): Database {
 
     async transaction<T>(work: (sql: Sql) => Promise<T>, { tenantId }: { tenantId?: string } = {}): Promise<T> {
       let raw: RawConnection | undefined;
+      const beginning: Beginning = { tenantId };
       try {
         return await knex.transaction(async (sql) => {
           raw = (await sql.client.acquireConnection()) as RawConnection;
           try {
-            if (tenantId !== undefined) await sql.raw(`select set_config('app.tenant_id', ?, true)`, [tenantId]);
             return await work(sql);
           } catch (error) {
             // A connection to what is no primary any more would fail the next one too.
             if (isOutage(error)) raw.__knex__disposed = 'outage';
             throw error;
           }
-        });
+        }, beginning);
       } catch (error) {
         // The commit failed.
         if (raw && isOutage(error)) raw.__knex__disposed = 'outage';
@@ -213,6 +215,34 @@ async function listenForever(
     const last = client;
     client = undefined;
     await last?.end().catch(() => {});
+  };
+}
+
+/** What Knex hands on to the transaction it makes, beside what it knows itself. */
+interface Beginning extends Knex.TransactionConfig {
+  tenantId: string | undefined;
+}
+
+interface Made {
+  begin(connection: RawConnection): Promise<unknown>;
+  query(connection: RawConnection, sql: string): Promise<unknown>;
+  isCompleted(): boolean;
+}
+
+/** A transaction says its tenant in the message that begins it: one round trip less for each. Knex begins later than it makes the object. */
+function beginWithTenant(client: { transaction(work: unknown, beginning: Beginning, outer?: unknown): Made }): void {
+  const make = client.transaction;
+  client.transaction = function (work, beginning, outer) {
+    const made = make.call(this, work, beginning, outer);
+    const { tenantId } = beginning;
+    if (tenantId === undefined) return made;
+    made.begin = async (connection) => {
+      // Where it fails it may have begun: nobody gets that connection again. Knex goes on after such a failure, with a transaction that is over.
+      connection.__knex__disposed = 'begin';
+      await made.query(connection, `BEGIN; select set_config('app.tenant_id', ${pg.escapeLiteral(tenantId)}, true)`);
+      if (!made.isCompleted()) delete connection.__knex__disposed;
+    };
+    return made;
   };
 }
 
