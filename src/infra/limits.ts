@@ -84,27 +84,29 @@ export function createLimits(deps: { db: Database; redis?: RedisClient | undefin
   return {
     async consume(rule, key, points = 1) {
       try {
-        await limiterOf(rule).consume(keyOf(key), points);
+        await limiterOf(rule).consume(keyOf(rule, key), points);
       } catch (error) {
         throw error instanceof RateLimiterRes ? limited(error.msBeforeNext / 1000) : outage(error);
       }
     },
     async refund(rule, key, points = 1) {
-      await limiterOf(rule).reward(keyOf(key), points).catch(raise);
+      await limiterOf(rule).reward(keyOf(rule, key), points).catch(raise);
     },
     async blockedFor(rule, key) {
       const limiter = limiterOf(rule);
-      const found = await limiter.get(keyOf(key)).catch(raise);
+      const found = await limiter.get(keyOf(rule, key)).catch(raise);
       return found && found.consumedPoints >= limiter.points ? Math.ceil(found.msBeforeNext / 1000) : 0;
     },
     async reset(rule, key) {
-      await limiterOf(rule).delete(keyOf(key)).catch(raise);
+      await limiterOf(rule).delete(keyOf(rule, key)).catch(raise);
     },
   };
 }
 
-/** Whom a key stands for is nobody's business who reads the table; and it fits the column. */
-const keyOf = (key: string): string => sha256(key);
+const SHORT = 128;
+
+/** Whom a key stands for is nobody's business who reads the table; and it fits the column. In our own memory a short one may stand as it is. */
+const keyOf = ({ store }: LimitRule, key: string): string => (store === 'local' && key.length <= SHORT ? key : sha256(key));
 
 const outage = (error: unknown): AppError => (error instanceof AppError ? error : unavailable(error));
 const raise = (error: unknown): never => {

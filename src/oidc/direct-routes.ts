@@ -204,12 +204,13 @@ export function directRoutes(): Route[] {
   );
 }
 
+const DOOR_AT: ReadonlyMap<string, Door> = new Map(DIRECT_DOORS.map((door) => [door.path, door]));
+
 /** For our own app: hands these paths to the provider of the request's issuer. */
 export function serveDirectPaths(pool: Pick<ProviderPool, 'handle'>): Middleware {
   return async (ctx, next) => {
     const issuer = currentRequest.getStore()?.issuer;
-    if (issuer === undefined || !DIRECT_DOORS.some(({ path }) => path === ctx.path) || !['POST', 'OPTIONS'].includes(ctx.method))
-      return next();
+    if (issuer === undefined || !DOOR_AT.has(ctx.path) || !['POST', 'OPTIONS'].includes(ctx.method)) return next();
     ctx.respond = false;
     setRouteTemplate(ctx.req, ctx.path);
     pool.handle(issuer, ctx.req, ctx.res);
@@ -219,7 +220,7 @@ export function serveDirectPaths(pool: Pick<ProviderPool, 'handle'>): Middleware
 /** For the provider: answers these paths at its token endpoint. */
 export function useDirectPaths(provider: Provider): void {
   provider.use(async (ctx, next) => {
-    const door = DIRECT_DOORS.find(({ path }) => path === ctx.path);
+    const door = DOOR_AT.get(ctx.path);
     if (!door) return next();
     if (ctx.method === 'OPTIONS') {
       ctx.url = provider.pathFor('token');
