@@ -33,7 +33,7 @@ export function readFacts(request: IncomingMessage, isTrusted: IsTrusted, certif
   const { host, target } = targetOf(request, lastOf(forwarded('x-forwarded-host')));
   return {
     id: SANE_ID.test(id) ? id : newId(),
-    address: clientAddress(peer, forwarded('x-forwarded-for'), isTrusted),
+    address: trusted ? clientAddress(peer, forwarded('x-forwarded-for'), isTrusted) : peer,
     device: headerOf(request, 'user-agent').slice(0, 512),
     host,
     protocol: protocol === 'http' || protocol === 'https' ? protocol : undefined,
@@ -81,8 +81,13 @@ function targetOf(request: IncomingMessage, forwardedHost: string): { host: stri
   return { host: host === named ? host : '', target: rest.startsWith('/') ? rest : `/${rest}` };
 }
 
-const countHosts = (request: IncomingMessage): number =>
-  request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
+/** Names and values in turn. */
+function countHosts({ rawHeaders }: IncomingMessage): number {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2)
+    if (rawHeaders[at]!.length === 4 && rawHeaders[at]!.toLowerCase() === 'host') hosts += 1;
+  return hosts;
+}
 
 const hostOf = (text: string): string => {
   const host = text.toLowerCase();

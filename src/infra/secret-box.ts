@@ -27,6 +27,7 @@ interface Key {
 }
 
 const VERSION = 1;
+const HEAD = Buffer.from([VERSION]);
 const ID_BYTES = 8;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -43,8 +44,10 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
       const iv = randomBytes(IV_BYTES);
       const cipher = createCipheriv('aes-256-gcm', first.sealing, iv);
       cipher.setAAD(Buffer.from(context));
-      const body = Buffer.concat([typeof plain === 'string' ? cipher.update(plain, 'utf8') : cipher.update(plain), cipher.final()]);
-      return Buffer.concat([Buffer.from([VERSION]), first.id, iv, cipher.getAuthTag(), body]);
+      const body = typeof plain === 'string' ? cipher.update(plain, 'utf8') : cipher.update(plain);
+      // GCM pads nothing: what is left is empty, but without it there is no tag.
+      const rest = cipher.final();
+      return Buffer.concat([HEAD, first.id, iv, cipher.getAuthTag(), body, rest]);
     },
 
     open(sealed, context) {

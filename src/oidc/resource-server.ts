@@ -87,7 +87,8 @@ export async function narrowToPerson(deps: ResourceServerDeps, ctx: KoaContextWi
 function allowedScopes(client: CachedClient, resource: CachedResource): string[] {
   const all = resource.scopes.map(({ name }) => name);
   const scope = client.metadata['scope'];
-  const named = typeof scope === 'string' ? all.filter((name) => scope.split(' ').includes(name)) : [];
+  const wished = typeof scope === 'string' ? scope.split(' ') : [];
+  const named = all.filter((name) => wished.includes(name));
   return named.length > 0 ? named : all;
 }
 
