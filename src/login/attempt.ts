@@ -170,7 +170,8 @@ export const refusedEvent = ({ methodId, door }: Told, reason: string, more: Par
   type: 'login.refused',
   outcome: 'failure',
   reason,
-  data: { method: methodId.slice(0, 64), door },
+  // Whatever a form says; a character that is cut in two could not be stored.
+  data: { method: methodId.slice(0, 64).toWellFormed(), door },
 });
 
 export const succeededEvent = ({ methodId, door }: Told, userId: string, then: Step): AuditEvent => ({

@@ -23,6 +23,12 @@ export function triesOf(taken: Taken): string | undefined {
   return `sign-in.${deps.box.mac('code-recipient', target ? recipientOf(target) : `nobody ${claimed?.counted ?? ''}`)}`;
 }
 
+/** Changed since the code was sent, the old address proves nothing of the account any more. */
+const isStill = ({ method, input, facts: { account } }: Taken, target: CodeTarget): boolean => {
+  const now = account ? method.codeTo?.(input, account) : target;
+  return now !== undefined && recipientOf(now) === recipientOf(target);
+};
+
 /** Whether the code that was typed is the one that was sent; for somebody who got none it looks as hard. */
 export async function compareCode(taken: Taken): Promise<Compared | undefined> {
   const { deps, method, attempt, input, isFirst, claimed } = taken;
@@ -35,6 +41,6 @@ export async function compareCode(taken: Taken): Promise<Compared | undefined> {
   } as const;
   const { code } = input;
   const found = await deps.codes.find(deps.db, binding, typeof code === 'string' ? code.trim() : '');
-  if (!found || !target) return { says: 'none', id: undefined, target };
+  if (!found || !target || !isStill(taken, target)) return { says: 'none', id: undefined, target };
   return found.isRight ? { says: 'right', id: found.id, target } : { says: 'wrong', id: undefined, target };
 }

@@ -5,7 +5,7 @@ import { type LoginPolicy, ONE_FACTOR } from './next-step.ts';
 /** Of a tenant's settings, what sign-in looks at. */
 export interface TenantLoginSettings {
   signUp: TenantSettings['signUp'];
-  /** Everybody may create an account. */
+  /** Whoever comes may create an account with a password. */
   registration: boolean;
   /** An address has to be proven before the first sign-in ends. */
   verifiedEmail: boolean;
@@ -22,7 +22,8 @@ export interface TenantLoginSettings {
 export function loginSettingsOf(settings: unknown): TenantLoginSettings {
   const all = settingsOf({ settings: isObject(settings) ? settings : {} });
   const { signUp, verifiedEmail, methods, personalTenant, secondFactor, country } = all;
-  return { signUp, registration: signUp === 'open', verifiedEmail, methods, personalTenant, secondFactor, country };
+  const registration = signUp === 'open' && offersPasswords({ methods });
+  return { signUp, registration, verifiedEmail, methods, personalTenant, secondFactor, country };
 }
 
 /** Whether somebody may create an account at home in the tenant; `invited` is who comes with an invitation to it. */

@@ -118,7 +118,7 @@ export async function beginProof(deps: LoginRoutesDeps, visit: Visit, form: Form
     door: 'browser',
     journeyId: at.journey.id,
     methodId,
-    input: methodId === EXTERNAL_OIDC ? { external: { interaction: interaction.uid } } : form,
+    input: methodId === EXTERNAL_OIDC ? { external: { interaction: interaction.uid } } : named(deps, visit, form, methodId),
     requiredAcr: at.policy.requiredAcr,
     invited: at.invited,
     locale: at.locale,
@@ -142,6 +142,12 @@ export async function beginProof(deps: LoginRoutesDeps, visit: Visit, form: Form
   ctx.set('location', `/login/${interaction.uid}${form['decision'] === 'resend' ? '?sent' : ''}`);
   ctx.set('cache-control', 'no-store');
   ctx.body = '';
+}
+
+/** Who asks for another code on the page that takes it has said before whom it is for. */
+function named({ box, clock }: LoginRoutesDeps, { at }: Visit, form: Form, methodId: string): Form {
+  const login = form['login'] ?? openBegun(box, at.journey, methodId, clock.now())?.login;
+  return login === undefined ? form : { ...form, login };
 }
 
 /** The page that leads elsewhere by itself: browsers let no form lead to another site than the page names. */

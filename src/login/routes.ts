@@ -15,6 +15,7 @@ import { freshState } from './journey.ts';
 import { deleteJourney, standingOf } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
+import { offersPasswords } from './policy.ts';
 import { asksForMore, beginProof, chosenFor, chosenOf, showAgain, showLink, showProof, stepUp, wantsToBegin } from './prove.ts';
 import type { Refusal } from './refusal.ts';
 import { finishRegistration, resendRegistrationCode, startRegistration } from './registration.ts';
@@ -97,6 +98,7 @@ async function show(deps: LoginRoutesDeps, visit: Visit, page: string | undefine
   }
   if (page === 'register' || page === 'reset') {
     checkMail(deps);
+    if (page === 'reset' && !offersPasswords(at.settings)) throw stepInvalid();
     if (page === 'reset') showResetRequest(visit);
     else if (!at.settings.registration) showRefusal(visit, { refused: 'registration.closed', status: 403 });
     else showRegistration(visit);

@@ -6,8 +6,9 @@ import { showCommonPage, type View } from '../http/view.ts';
 import type { Interaction } from '../oidc/interaction.ts';
 import type { Position } from './flow.ts';
 import type { Step } from './next-step.ts';
-import { mayRegister } from './policy.ts';
+import { mayRegister, offersPasswords } from './policy.ts';
 import type { Refusal } from './refusal.ts';
+import { signInForm } from './sign-in-form.ts';
 import type { Offered } from './social/offered.ts';
 import { type ConsentPage, type MethodId, showLoginPage } from './views/pages.ts';
 
@@ -64,6 +65,8 @@ export function showSignIn(screen: Screen, given: Again = {}): void {
     screen.linking === undefined || given.notice ? given : { ...given, notice: { key: 'social.link', values: { name: screen.linking } } };
   const hint = screen.interaction.params['login_hint'];
   const login = again.typed?.['login'] ?? (typeof hint === 'string' ? hint.slice(0, 320) : undefined);
+  const passwords = offersPasswords(screen.at.settings);
+  const methods = firstMethods(screen).filter((id) => isMessageKey(`method.${id}`)) as MethodId[];
   showLoginPage(
     screen.ctx,
     screen.view,
@@ -72,9 +75,10 @@ export function showSignIn(screen: Screen, given: Again = {}): void {
       ...base(screen, again),
       action: pathOf(screen),
       login,
+      autofill: methods.includes('passkey'),
+      ...signInForm({ passwords, methods, leads: screen.connections?.some(({ leads }) => leads) === true }),
       registerUrl: screen.mail && screen.at.settings.registration ? pathOf(screen, '/register') : undefined,
-      resetUrl: screen.mail ? pathOf(screen, '/reset') : undefined,
-      methods: firstMethods(screen).filter((id) => isMessageKey(`method.${id}`)) as MethodId[],
+      resetUrl: passwords && screen.mail ? pathOf(screen, '/reset') : undefined,
       connections: screen.connections?.map(({ key, kind, name }) => ({ key, kind, name, url: pathOf(screen, `/social/${key}`) })),
       canCancel: true,
     },

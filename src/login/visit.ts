@@ -12,7 +12,7 @@ import type { FlowDeps, Invited, Position } from './flow.ts';
 import { freshJourney, journeyIdOf } from './journey.ts';
 import { nextStep, type Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
-import { loginSettingsOf, mayRegister, policyOf } from './policy.ts';
+import { loginSettingsOf, mayRegister, offersPasswords, policyOf } from './policy.ts';
 import type { ResourceNames, Screen } from './screens.ts';
 import type { SocialDoor } from './social/door.ts';
 import { findJourney } from './store.ts';
@@ -57,7 +57,9 @@ export function entry(
   const scope = anonymousScope(interaction.client.tenantId, interaction.client.clientId);
   const { issuer } = scope.request;
   const { journey, settings: stored } = found ?? { journey: freshJourney(journeyIdOf(issuer, uid)), settings: loginSettingsOf({}) };
-  const settings = invited ? { ...stored, registration: mayRegister(stored, true), verifiedEmail: true } : stored;
+  const settings = invited
+    ? { ...stored, registration: mayRegister(stored, true) && offersPasswords(stored), verifiedEmail: true }
+    : stored;
   const wanted = interaction.prompt.name === 'step_up' ? interaction.prompt.details['acr'] : undefined;
   const policy = policyOf(deps.engine.methods, settings, typeof wanted === 'string' ? wanted : undefined, deps.engine.enrollable);
   const at: Position = {

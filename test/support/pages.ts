@@ -1,5 +1,6 @@
 import type { AccountPages } from '#src/account/views/pages.ts';
 import type { CommonPages } from '#src/http/pages.ts';
+import { signInForm } from '#src/login/sign-in-form.ts';
 import type { LoginPages } from '#src/login/views/pages.ts';
 
 type Pages = CommonPages & LoginPages & AccountPages;
@@ -23,6 +24,24 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
   return {
     login: { name: 'login', data: { csrf, client, registerUrl: '/register', resetUrl: '/reset' } },
     'login-methods': { name: 'login', data: { csrf, methods: ['passkey', 'email-otp', 'sms-otp'], canCancel: true } },
+    'login-codes': {
+      name: 'login',
+      data: {
+        csrf,
+        client,
+        ...signInForm({ passwords: false, methods: ['passkey', 'email-otp', 'sms-otp'], leads: false }),
+        connections: [{ key: 'google', kind: 'google', name: 'Google', url: '/login/uid/social/google' }],
+        canCancel: true,
+      },
+    },
+    'login-led': {
+      name: 'login',
+      data: { csrf, client, ...signInForm({ passwords: false, methods: ['passkey'], leads: true }), autofill: true, canCancel: true },
+    },
+    'login-passkey-only': {
+      name: 'login',
+      data: { csrf, client, ...signInForm({ passwords: false, methods: ['passkey'], leads: false }) },
+    },
     'login-providers': {
       name: 'login',
       data: {
@@ -171,9 +190,9 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
     'signing-out': { name: 'signing-out', data: { name: who, url: 'https://b.test/session/end', refresh: '' } },
     expired: { name: 'expired', data: { startUrl: '/login' } },
     'expired-for-good': { name: 'expired', data: {} },
-    error: { name: 'error', data: { requestId: who, detail: who, backUrl: '/', client } },
     'error-missing': { name: 'error', data: { title: 'error.not_found', explanation: 'error.not_found_explanation', requestId: who } },
     'error-again': { name: 'error', data: { requestId: who, retryUrl: '/account?again' } },
+    error: { name: 'error', data: { requestId: who, detail: who, backUrl: '/', client } },
     message: { name: 'message', data: { title: 'reset_code.done', link: { href: '/login', text: 'login.submit' } } },
     'limited-unknown': { name: 'limited', data: { retryAfterSeconds: 1 } },
     limited: { name: 'limited', data: { retryAfterSeconds: 39.2, retryUrl: '/login' } },
@@ -344,7 +363,14 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
     },
     'account-keep': {
       name: 'account-question',
-      data: { csrf, title: 'data.delete', lead: 'account.deletion', until: before(-86_400 * 14), confirm: 'account.keep', keeps: true },
+      data: {
+        csrf,
+        title: 'account.keep_title',
+        lead: 'account.deletion',
+        until: before(-86_400 * 14),
+        confirm: 'account.keep',
+        keeps: true,
+      },
     },
     'account-withdraw': {
       name: 'account-question',
@@ -379,6 +405,7 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
         passkeys: [{ name: who, createdAt: before(86_400), lastUsedAt: before(60), renameUrl: '/rename', removeUrl: '/remove' }],
         apps: [{ name: who, createdAt: before(86_400), renameUrl: '/rename', removeUrl: '/remove' }],
         codes: { left: 3 },
+        organization: who,
         identitiesUrl: '/account/identities',
         passkeyUrl: '/passkey',
         totpUrl: '/totp',
@@ -387,7 +414,6 @@ export function samplePages(who = 'Ada Lovelace'): Readonly<Record<string, Sampl
     },
     'account-security-empty': {
       name: 'account-security',
-        organization: who,
       data: {
         passkeys: [],
         apps: [],

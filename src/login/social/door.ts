@@ -40,7 +40,7 @@ export function createSocialDoor(deps: LinkDeps & { tenants: TenantCache; rootTe
   const { connections, tenants, rootTenantId } = deps;
   const mayUse = ({ methods }: Pick<TenantLoginSettings, 'methods'>, { key }: Connection): boolean =>
     !methods || methods.includes(SOCIAL) || methods.includes(`${SOCIAL}:${key}`);
-  const shown = ({ id, key, kind, name }: Connection): Offered => ({ id, key, kind, name });
+  const shown = ({ id, key, kind, name, domains }: Connection): Offered => ({ id, key, kind, name, leads: domains.length > 0 });
   const usable = async (tenantId: string, settings: Pick<TenantLoginSettings, 'methods'>): Promise<Offered[]> =>
     (await connections.ofTenant(tenantId)).filter((one) => one.enabled && mayUse(settings, one)).map(shown);
   /** A tenant's own issuer and applications are for its people: whatever a request names there, no other tenant's connections are reached. */

@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import type { MessageKey } from '../../core/messages/catalogue.ts';
 import type { ClientLabel, PageBase } from '../../http/pages.ts';
 import { type PageOptions, renderPage, type View } from '../../http/view.ts';
 
@@ -17,6 +18,14 @@ export type MethodId =
 export interface LoginPage extends PageBase {
   /** What was typed before; never the password. */
   login?: string | undefined;
+  /** What `login` is called; an address or a user name where nothing is said. */
+  label?: MessageKey | undefined;
+  /** Browsers may fill in a passkey. */
+  autofill?: boolean | undefined;
+  withoutPasswords?: boolean | undefined;
+  /** Without passwords: whether there is anything to type, and which way the main button is. */
+  typed?: boolean | undefined;
+  main?: MethodId | undefined;
   registerUrl?: string | undefined;
   resetUrl?: string | undefined;
   methods?: readonly MethodId[] | undefined;

@@ -19,6 +19,8 @@ export const frame = {
   // Fields
   'field.login': 'E-Mail-Adresse oder Benutzername',
   'field.login_or_phone': 'E-Mail-Adresse, Telefonnummer oder Benutzername',
+  'field.email_or_phone': 'E-Mail-Adresse oder Telefonnummer',
+  'field.phone': 'Telefonnummer',
   'field.email': 'E-Mail-Adresse',
   'field.password': 'Passwort',
   'field.current_password': 'Aktuelles Passwort',

@@ -16,6 +16,7 @@ export const login = {
   'login.lead': 'Weiter zu {client}',
   'login.lead_plain': 'Mit Ihrem {brand}-Konto',
   'login.submit': 'Anmelden',
+  'login.continue': 'Weiter',
   'login.forgot': 'Passwort vergessen?',
   'login.register_prompt': 'Neu hier?',
   'login.register': 'Konto erstellen',

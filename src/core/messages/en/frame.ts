@@ -19,6 +19,8 @@ export const frame = {
   // Fields
   'field.login': 'Email or username',
   'field.login_or_phone': 'Email, phone or username',
+  'field.email_or_phone': 'Email or phone',
+  'field.phone': 'Phone number',
   'field.email': 'Email address',
   'field.password': 'Password',
   'field.current_password': 'Current password',

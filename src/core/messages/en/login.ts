@@ -16,6 +16,7 @@ export const login = {
   'login.lead': 'Continue to {client}',
   'login.lead_plain': 'Use your {brand} account',
   'login.submit': 'Sign in',
+  'login.continue': 'Continue',
   'login.forgot': 'Forgot password?',
   'login.register_prompt': 'New here?',
   'login.register': 'Create account',

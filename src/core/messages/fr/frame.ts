@@ -19,6 +19,8 @@ export const frame = {
   // Fields
   'field.login': 'Adresse e-mail ou nom d’utilisateur',
   'field.login_or_phone': 'E-mail, téléphone ou nom d’utilisateur',
+  'field.email_or_phone': 'E-mail ou téléphone',
+  'field.phone': 'Numéro de téléphone',
   'field.email': 'Adresse e-mail',
   'field.password': 'Mot de passe',
   'field.current_password': 'Mot de passe actuel',

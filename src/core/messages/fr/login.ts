@@ -16,6 +16,7 @@ export const login = {
   'login.lead': 'Pour continuer vers {client}',
   'login.lead_plain': 'Avec votre compte {brand}',
   'login.submit': 'Se connecter',
+  'login.continue': 'Continuer',
   'login.forgot': 'Mot de passe oublié ?',
   'login.register_prompt': 'Nouveau ici ?',
   'login.register': 'Créer un compte',
