@@ -281,13 +281,13 @@ describe('the sign-in pages', () => {
     });
   });
 
-  it('needs no more than thirty statements from the request to the code', async () => {
+  it('needs no more than eighteen statements from the request to the code', async () => {
     const person = await site.addPerson({ password: PASSWORD });
     await signedIn(person.email);
     await site.settle();
     const before = site.db.statements.count;
     await signedIn(person.email);
     const spent = site.db.statements.count - before;
-    assert.ok(spent <= 25, `${spent} statements`);
+    assert.ok(spent <= 18, `${spent} statements`);
   });
 });
