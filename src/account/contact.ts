@@ -140,7 +140,7 @@ export async function finishContactChange(deps: ContactDeps, scope: Scope, chang
   try {
     const done = await deps.transact(atHome, async (work) => {
       const me = await lockMe(work.sql, person.id);
-      const used = await deps.codes.consume(work.sql, binding, code.replaceAll(' ', ''));
+      const used = await deps.codes.consume(work.sql, binding, code);
       if (used?.userId !== person.id || !me) return false;
       const now = deps.clock.now();
       await setContact(work.sql, person.id, kind, value, now);

@@ -45,6 +45,8 @@ export interface Codes {
 }
 
 const CODE = /^[0-9]{6}$/;
+/** As it was typed, or copied in groups. */
+const digitsOf = (typed: string): string => typed.replace(/\s/g, '');
 
 export function createCodes(deps: { clock: Clock; box: SecretBox; limits: Limits; lifetimeSeconds?: number }): Codes {
   const { clock, box, limits, lifetimeSeconds = 600 } = deps;
@@ -75,7 +77,8 @@ export function createCodes(deps: { clock: Clock; box: SecretBox; limits: Limits
       if (tenantId !== undefined) await limits.consume(RULES.codeSendByTenant, tenantId, channel === 'sms' ? 10 : 1);
     },
     countTry: (binding) => limits.consume(RULES.codeTryByAccount, keyOf(binding)),
-    async consume(sql, binding, code) {
+    async consume(sql, binding, typed) {
+      const code = digitsOf(typed);
       if (!CODE.test(code)) return undefined;
       return consumeCode(sql, {
         purpose: binding.purpose,
@@ -85,7 +88,8 @@ export function createCodes(deps: { clock: Clock; box: SecretBox; limits: Limits
         now: clock.now(),
       });
     },
-    async find(db, binding, code) {
+    async find(db, binding, typed) {
+      const code = digitsOf(typed);
       return findCode(db, {
         purpose: binding.purpose,
         journeyId: binding.journeyId,

@@ -40,7 +40,7 @@ export async function compareCode(taken: Taken): Promise<Compared | undefined> {
     recipient: target ? recipientOf(target) : `nobody ${claimed?.counted ?? ''}`,
   } as const;
   const { code } = input;
-  const found = await deps.codes.find(deps.db, binding, typeof code === 'string' ? code.trim() : '');
+  const found = await deps.codes.find(deps.db, binding, typeof code === 'string' ? code : '');
   if (!found || !target || !isStill(taken, target)) return { says: 'none', id: undefined, target };
   return found.isRight ? { says: 'right', id: found.id, target } : { says: 'wrong', id: undefined, target };
 }
