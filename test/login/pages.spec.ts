@@ -267,7 +267,9 @@ describe('the sign-in pages', () => {
         { clientId: 'app' },
         site.stranger(),
       );
-      assert.deepEqual(refused, { refused: 'auth.email_unverified', status: 403 });
+      const accountUrl = 'http://localhost:3000/account';
+      const detail = 'The address has to be proven first: on a page, at the authorization endpoint or at accountUrl';
+      assert.deepEqual(refused, { refused: 'auth.email_unverified', status: 403, extra: { accountUrl, detail } });
       const visitor = site.visitor();
       await visitor.signIn('app');
       await visitor.submit({ login: person.email, password: PASSWORD });
