@@ -1,7 +1,7 @@
 /** The pages of a proof beside the first one with a password, and what their buttons do. */
 import type { Context } from 'koa';
 import { epochSeconds } from '../core/clock.ts';
-import { isMessageKey, message } from '../core/messages/catalogue.ts';
+import { isMessageKey, type MessageKey, message } from '../core/messages/catalogue.ts';
 import type { Begun } from './attempt.ts';
 import { type Kept, openBegun } from './begun.ts';
 import { stepInvalid } from './flow.ts';
@@ -9,7 +9,7 @@ import { EXTERNAL_2FA } from './methods/external-2fa.ts';
 import { EXTERNAL_OIDC } from './methods/external-oidc.ts';
 import { nextStep, type Step } from './next-step.ts';
 import type { Refusal } from './refusal.ts';
-import { type Again, base, optionsOf, pathOf, showRefusal, showSignIn } from './screens.ts';
+import { type Again, afterResend, base, optionsOf, pathOf, showRefusal, showSignIn } from './screens.ts';
 import { type MethodButton, showLoginPage } from './views/pages.ts';
 import { arrive, type LoginRoutesDeps, type Visit } from './visit.ts';
 
@@ -25,7 +25,7 @@ export function showProof(deps: LoginRoutesDeps, visit: Visit, step: Proving, ag
     return;
   }
   const backUrl = step.first ? pathOf(visit, '?page=sign-in') : pathOf(visit, '/restart');
-  const page = { ...base(visit, again), action: pathOf(visit), backUrl };
+  const page = { ...base(visit, afterResend(visit, again)), action: pathOf(visit), backUrl };
   const others = step.first ? [] : step.methods.filter((id) => id !== chosen).map((id) => buttonOf(at.locale, id));
   if (chosen === undefined) {
     showLoginPage(ctx, view, 'choose', { ...page, others }, optionsOf(visit, again));
@@ -36,7 +36,7 @@ export function showProof(deps: LoginRoutesDeps, visit: Visit, step: Proving, ag
   const t = (key: Parameters<typeof message>[1], values = {}): string => message(at.locale, key, values);
   const data = {
     ...page,
-    title: t(sent === 'email' ? 'verify.title' : chosen === 'passkey' ? 'passkey.prove_title' : 'prove.title'),
+    title: t(titleOf(chosen, sent)),
     lead: leadOf(at.locale, chosen, step.first, kept),
     digits: chosen !== 'recovery-code' && chosen !== EXTERNAL_2FA,
     isPasskey: chosen === 'passkey',
@@ -71,6 +71,11 @@ export function chosenOf({ at }: Visit, step: Proving): string | undefined {
 export function chosenFor(deps: LoginRoutesDeps, visit: Visit, step: Proving, form: Form): string | undefined {
   const chosen = chosenOf(visit, step);
   return chosen !== undefined && deps.engine.methodFor([chosen], form) !== undefined ? chosen : undefined;
+}
+
+function titleOf(chosen: string, sent: 'email' | 'sms' | undefined): MessageKey {
+  if (sent !== undefined) return sent === 'email' ? 'verify.title' : 'verify.title_text';
+  return chosen === 'passkey' ? 'passkey.prove_title' : 'prove.title';
 }
 
 function leadOf(locale: string, chosen: string, isFirst: boolean, kept: Kept | undefined): string {

@@ -53,6 +53,10 @@ export const base = ({ interaction, at, csrf }: Screen, again: Again) => ({
   notice: again.notice,
 });
 
+/** What is said on the page of a code when another was asked for there. */
+export const afterResend = ({ ctx }: Screen, again: Again): Again =>
+  ctx.query['sent'] === undefined || again.errors || again.alert || again.notice ? again : { ...again, notice: 'code.resent' };
+
 export const optionsOf = ({ interaction }: Screen, again: Again) => ({
   status: again.errors || again.alert ? UNPROCESSABLE : 200,
   formAction: interaction.redirectOrigin ? [interaction.redirectOrigin] : [],
@@ -125,7 +129,7 @@ export function showResetRequest(screen: Screen, again: Again = {}): void {
 /** The page of a step that is not over; `done` and `unreachable` have none. */
 export function showStep(screen: Screen, step: Step, again: Again = {}): void {
   const { ctx, view, at } = screen;
-  const page = { ...base(screen, again), action: pathOf(screen) };
+  const page = { ...base(screen, afterResend(screen, again)), action: pathOf(screen) };
   const options = optionsOf(screen, again);
   switch (step.name) {
     case 'enter_code': {

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { PASSWORD } from './harness.ts';
 import { codeIn, type Site, startSite, type Visitor } from './site.ts';
 
+const SENT = /A new code is on its way/;
+
 describe('a code that was sent', function () {
   this.timeout(60_000);
   let site: Site;
@@ -57,8 +59,10 @@ describe('a code that was sent', function () {
     const first = codeIn(await site.mailFor(person.email));
     const again = await visitor.submit({ decision: 'resend' });
     assert.deepEqual([again.status, again.page?.status], [303, 200]);
+    assert.match(visitor.at!.text, SENT);
     const second = codeIn(await site.mailFor(person.email, 1));
     if (first !== second) assert.equal((await visitor.submit({ code: first })).status, 422);
+    if (first !== second) assert.doesNotMatch(visitor.at!.text, SENT);
     assert.ok(isIn(await visitor.submit({ code: second })));
   });
 
@@ -74,6 +78,20 @@ describe('a code that was sent', function () {
     await newcomer.open(`${newcomer.at!.url}/register`);
     await newcomer.submit({ email, given_name: 'N', family_name: 'N', new_password: 'amber lantern walrus piano' });
     assert.ok(isIn(await newcomer.submit({ code: grouped(codeIn(await site.mailFor(email))) })), newcomer.at?.text);
+  });
+
+  it('is said to be on its way wherever another one is asked for', async () => {
+    const { email } = await site.addPerson({ password: PASSWORD });
+    const forms = { register: { email: `other-${email}`, new_password: 'amber lantern walrus piano' }, reset: { email } };
+    for (const [path, form] of Object.entries(forms)) {
+      const visitor = site.visitor();
+      await visitor.signIn('app');
+      await visitor.open(`${visitor.at!.url}/${path}`);
+      await visitor.submit(form);
+      assert.doesNotMatch(visitor.at!.text, SENT, path);
+      await visitor.submit({ decision: 'resend' });
+      assert.match(visitor.at!.text, SENT, path);
+    }
   });
 
   it('is refused on the record where the form names a method that is none, however long and wherever it is cut', async () => {
