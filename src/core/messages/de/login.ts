@@ -71,6 +71,7 @@ export const login = {
 
   // Prove an address
   'verify.title': 'Sehen Sie in Ihr Postfach',
+  'verify.title_text': 'Sehen Sie auf Ihr Telefon',
   'verify.lead': 'Geben Sie den Code ein, den wir an {email} geschickt haben',
   'verify.submit': 'Bestätigen',
   'verify.resend_prompt': 'Nichts angekommen? Sehen Sie im Spam-Ordner nach, oder',

@@ -70,6 +70,7 @@ export const login = {
 
   // Prove an address
   'verify.title': 'Check your email',
+  'verify.title_text': 'Check your phone',
   'verify.lead': 'Enter the code we sent to {email}',
   'verify.submit': 'Confirm',
   'verify.resend_prompt': 'Nothing arrived? Look in the spam folder, or',

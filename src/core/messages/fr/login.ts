@@ -71,6 +71,7 @@ export const login = {
 
   // Prove an address
   'verify.title': 'Consultez vos e-mails',
+  'verify.title_text': 'Consultez votre téléphone',
   'verify.lead': 'Saisissez le code que nous avons envoyé à {email}',
   'verify.submit': 'Confirmer',
   'verify.resend_prompt': 'Rien reçu ? Regardez dans les indésirables, ou',
