@@ -6,7 +6,7 @@ import { removeFactor, renameFactor, replaceRecoveryCodes } from '../features/fa
 import { demandOf, demandOfCodes } from '../features/factors/demand.ts';
 import type { Factor, OrganizationFactor } from '../features/factors/index.ts';
 import { findFactors } from '../features/factors/store.ts';
-import { type Fault, faultOf, nameIn, readCredential } from '../login/enrol-form.ts';
+import { type Fault, faultOf, nameIn, notProven, readCredential } from '../login/enrol-form.ts';
 import { type EnrolmentDeps, type EnrolmentId, finishEnrolment, type Shown, showEnrolment, startEnrolment } from '../login/enrolment.ts';
 import { showLoginPage } from '../login/views/pages.ts';
 import type { OwnIdentities } from './identities.ts';
@@ -120,14 +120,14 @@ async function enrol(deps: SecurityDeps, visit: Visit, kind: EnrolmentId, input:
   const { ctx, scope, page, person } = visit;
   try {
     const id = await finishEnrolment(deps.enrolments, scope, ceremonyOf(visit, kind), input, page.locale ?? 'en');
-    if (id === undefined) return kind === 'totp' ? { errors: { code: 'totp.wrong' } } : { alert: 'passkey.failed' };
+    if (id === undefined) return notProven(kind);
     const factors = await findFactors(deps.db, person.id);
     // Whoever has nothing to fall back on is led to the codes at once.
     if (!factors.some(({ type }) => type === 'recovery-code')) seeOther(ctx, `${HOME}/codes`);
     else doneWith(ctx, 'added', factors.find((factor) => factor.id === id)?.name);
     return undefined;
   } catch (error) {
-    return faultOf(error);
+    return faultOf(error, kind);
   }
 }
 

@@ -1,13 +1,14 @@
 /** The step of a sign-in where policy asks for a second factor and the person has none yet: one is set up on the way. */
 import { epochSeconds } from '../core/clock.ts';
 import { countFactors } from '../features/factors/store.ts';
-import { type Fault, faultOf, nameIn, readCredential } from './enrol-form.ts';
+import { type Fault, faultOf, nameIn, notProven, readCredential } from './enrol-form.ts';
 import { type EnrolmentDeps, type EnrolmentId, finishEnrolment, type Shown, showEnrolment, startEnrolment } from './enrolment.ts';
 import { stepInvalid } from './flow.ts';
 import type { Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { type Again, base, optionsOf, pathOf } from './screens.ts';
+import { findJourney } from './store.ts';
 import { showLoginPage } from './views/pages.ts';
 import type { Visit } from './visit.ts';
 
@@ -78,11 +79,18 @@ export async function finishEnrolStep(
         if (factors !== 1 || !(await saveJourney(sql, proven(enrolments, at.journey, kind), at.row))) throw stepInvalid();
       },
     );
-    if (id !== undefined) return undefined;
-    return kind === 'totp' ? { errors: { code: 'totp.wrong' } } : { alert: 'passkey.failed' };
+    return id === undefined ? notProven(kind) : undefined;
   } catch (error) {
-    return faultOf(error);
+    const fault = faultOf(error, kind);
+    if (await hasMovedOn(enrolments, visit)) throw stepInvalid();
+    return fault;
   }
+}
+
+/** The same form came twice: whoever was second is shown what the first has led to, and no other key to set up. */
+async function hasMovedOn({ db, clock }: EnrolmentDeps, { at: { scope, journey } }: Visit): Promise<boolean> {
+  const now = await findJourney(db, journey.id, scope.tenantId, clock.now());
+  return now.journey.version !== journey.version;
 }
 
 /** What proves that it was set up proves that it is there. */

@@ -19,6 +19,8 @@ export interface Wishes {
   /** Backed up, on several devices. */
   synced?: boolean;
   userHandle?: string;
+  /** How long the id of a new one is. */
+  idBytes?: number;
 }
 
 const UP = 0x01;
@@ -66,7 +68,7 @@ export interface CreationOptions {
 export function createPasskey(options: CreationOptions, origin: string, wishes: Wishes = {}): { passkey: Passkey; credential: object } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
-  const id = randomBytes(32);
+  const id = randomBytes(wishes.idBytes ?? 32);
   const cose = cbor(
     new Map<number, unknown>([
       [1, 2],
@@ -76,7 +78,7 @@ export function createPasskey(options: CreationOptions, origin: string, wishes: 
       [-3, Buffer.from(y, 'base64url')],
     ]),
   );
-  const attested = Buffer.concat([Buffer.alloc(16), Buffer.from([0, id.length]), id, cose]);
+  const attested = Buffer.concat([Buffer.alloc(16), Buffer.from([id.length >> 8, id.length & 255]), id, cose]);
   const authData = authenticatorData(wishes.rpId ?? options.rp.id ?? '', wishes.counter ?? 1, wishes, attested);
   const attestationObject = cbor(
     new Map<string, unknown>([

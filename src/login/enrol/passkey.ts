@@ -29,6 +29,8 @@ export const REGISTRATION = Type.Object(
 );
 const Input = Type.Object({ credential: REGISTRATION, name: Type.Optional(LABEL) });
 
+/** WebAuthn Level 3 section 7.1: whoever claims more is no authenticator. */
+const LONGEST_ID_BYTES = 1023;
 const ES256 = -7;
 const ED25519 = -8;
 const RS256 = -257;
@@ -80,6 +82,7 @@ export const passkeyEnrolment: Enrolment<typeof State, typeof Input, object> = {
     }).catch(() => undefined);
     if (!result?.verified) return undefined;
     const { credential, aaguid, userVerified, credentialDeviceType, credentialBackedUp } = result.registrationInfo;
+    if (Buffer.byteLength(credential.id, 'base64url') > LONGEST_ID_BYTES) return undefined;
     const data: PasskeyData = {
       id: credential.id,
       publicKey: Buffer.from(credential.publicKey).toString('base64url'),
