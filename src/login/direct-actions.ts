@@ -21,8 +21,7 @@ import type { Progress } from './flow.ts';
 import { standingOf } from './journey-store.ts';
 import { EXTERNAL_2FA } from './methods/external-2fa.ts';
 import { nextStep } from './next-step.ts';
-import { JOURNEY_SECONDS } from './proof.ts';
-import { STEP_INVALID } from './refusal.ts';
+import { INVALID_CREDENTIALS, STEP_INVALID } from './refusal.ts';
 import { finishRegistration, startRegistration } from './registration.ts';
 import { finishReset, startReset } from './reset.ts';
 
@@ -47,7 +46,8 @@ export async function sendDirectCode(deps: DirectDeps, input: Fields, client: Di
   const methodId = isExternal ? EXTERNAL_2FA : METHODS[channel];
   const shared = { door: 'direct', methodId, locale: DEFAULT_LOCALE, url: `${scope.request.issuer}/account` } as const;
   if (input['mfaToken'] !== undefined) {
-    const journeyId = journeyOf(scope, client, text(input['mfaToken']));
+    const journeyId = await journeyOfProven(deps, input, client, scope);
+    if (journeyId === undefined) return refusalOf(INVALID_CREDENTIALS);
     return accepted(await deps.engine.begin(scope, { ...shared, journeyId, input: {} }));
   }
   const login = await recipientFor(deps, scope, channel, text(input['to']));
@@ -57,6 +57,12 @@ export async function sendDirectCode(deps: DirectDeps, input: Fields, client: Di
   return accepted(await deps.engine.begin(scope, { ...shared, journeyId, codeJourneyId, input: { login } }));
 }
 
+/** The sign-in that waits for a second factor; undefined where the token leads to none, as when it is over: it is no name of a new one. */
+async function journeyOfProven(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<string | undefined> {
+  const { journey } = await positionOf(deps, client, scope, text(input['mfaToken']));
+  return journey.proofs.length > 0 ? journey.id : undefined;
+}
+
 function accepted(begun: Awaited<ReturnType<DirectDeps['engine']['begin']>>): ActionAnswer {
   return 'refused' in begun ? refusalOf(begun) : ACCEPTED;
 }
@@ -64,11 +70,13 @@ function accepted(begun: Awaited<ReturnType<DirectDeps['engine']['begin']>>): Ac
 /** The challenge of a passkey: of the person who is signing in, with `mfaToken`, else of whoever comes. */
 export async function passkeyOptions(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<ActionAnswer> {
   const mfaToken = input['mfaToken'];
-  const token = mfaToken === undefined ? newSecret() : text(mfaToken);
+  const token = newSecret();
+  const journeyId = mfaToken === undefined ? journeyOf(scope, client, token) : await journeyOfProven(deps, input, client, scope);
+  if (journeyId === undefined) return refusalOf(INVALID_CREDENTIALS);
   const begun = await deps.engine.begin(scope, {
     door: 'direct',
     methodId: 'passkey',
-    journeyId: journeyOf(scope, client, token),
+    journeyId,
     input: {},
     locale: DEFAULT_LOCALE,
     url: scope.request.issuer,
@@ -102,7 +110,7 @@ export async function register(deps: DirectDeps, input: Fields, client: DirectCl
 /** The code of a registration: makes the account, and signs in. */
 export async function finishDirectRegistration(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
   const token = text(input['registrationToken']);
-  const at = await positionOf(deps, client, scope, token, { seconds: JOURNEY_SECONDS, tenant: tenantOf(input) });
+  const at = await positionOf(deps, client, scope, token, { tenant: tenantOf(input) });
   if (at.journey.pending !== 'register') return WRONG_CODE;
   const progress = await finishRegistration(deps, at, text(input['code']));
   if (!('journey' in progress)) return refusedBy(progress);
@@ -120,7 +128,7 @@ export async function resetDirect(deps: DirectDeps, input: Fields, client: Direc
 /** The code and the new password: sets it, ends every session, and signs in, a second factor included. */
 export async function finishDirectReset(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<DirectAnswer> {
   const token = text(input['resetToken']);
-  const at = await positionOf(deps, client, scope, token, { seconds: JOURNEY_SECONDS, tenant: tenantOf(input) });
+  const at = await positionOf(deps, client, scope, token, { tenant: tenantOf(input) });
   if (at.journey.pending !== 'reset') return WRONG_CODE;
   const progress = await finishReset(deps, at, { code: text(input['code']), password: text(input['password']) });
   if (!('journey' in progress)) return refusedBy(progress);

@@ -123,13 +123,13 @@ export function answerOf(step: Step, token: string, epoch: number | undefined, i
   }
 }
 
-/** Where the journey behind a token stands. `seconds`: how long it may go on from here. */
+/** Where the journey behind a token stands; one that begins here may go on for ten minutes. */
 export async function positionOf(
   deps: DirectDeps,
   client: DirectClient,
   scope: Scope,
   token: string,
-  { seconds = 2 * JOURNEY_SECONDS, tenant }: { seconds?: number; tenant?: string | undefined } = {},
+  { tenant }: { tenant?: string | undefined } = {},
 ): Promise<Position & { step: Step; journey: Journey }> {
   const now = deps.clock.now();
   const { journey, settings } = await findJourney(deps.db, journeyOf(scope, client, token), scope.tenantId, now);
@@ -140,7 +140,7 @@ export async function positionOf(
     settings,
     policy,
     step: nextStep(journey, policy),
-    row: { kind: 'direct', clientId: client.clientId, expiresAt: addSeconds(now, seconds) },
+    row: { kind: 'direct', clientId: client.clientId, expiresAt: addSeconds(now, 2 * JOURNEY_SECONDS) },
     required: (userId) => deps.required?.(userId, scope, { tenant }),
     locale: DEFAULT_LOCALE,
     url: `${scope.request.issuer}/account`,
@@ -171,7 +171,7 @@ export async function authenticateByCode(
   const codeJourneyId = codeJourneyOf(scope, client, methodId, login);
   const fields = { login, code: text(input['otp']) };
   return unlessEnded(
-    await await attemptDirect(deps.engine, client, scope, {
+    await attemptDirect(deps.engine, client, scope, {
       methodId,
       input: fields,
       codeJourneyId,

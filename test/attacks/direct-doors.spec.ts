@@ -126,6 +126,26 @@ describe('attacks on sign-in by the doors of apps', function () {
     await done(post('password/reset/complete', { resetToken, code: key, password: 'nine lamps eight rivers' }));
   });
 
+  it('C15: a token that leads to no sign-in begins none: nobody chooses the name of one', async () => {
+    const person = await d.w.newPerson();
+    const secret = await d.w.addTotp(person);
+    const over = isDue(await password(person), 'password');
+    const foreign = isDue(await password(person), 'password');
+    await done(post('login/2fa', { mfaToken: over, code: await generate({ secret }) }));
+    const journeys = async (): Promise<number> => (await d.w.site.app.owner.query('select 1 from journeys')).rowCount ?? 0;
+    const [before, sent] = [await journeys(), await mailsTo(person)];
+    const refused = async (mfaToken: string, by?: App): Promise<string[]> => [
+      codeOf(await post('otp', { channel: 'email', mfaToken }, by)),
+      codeOf(await post('otp', { channel: 'external', mfaToken }, by)),
+      codeOf(await post('passkey/options', { mfaToken }, by)),
+    ];
+    for (const mfaToken of ['', 'x', 'A'.repeat(43), `${foreign} `])
+      assert.deepEqual(await refused(mfaToken), Array(3).fill('401 auth.invalid_credentials'), mfaToken);
+    assert.deepEqual(await refused(foreign, d.theirs), Array(3).fill('401 auth.invalid_credentials'), 'another app’s');
+    assert.deepEqual(await refused(over), Array(3).fill('409 auth.step_invalid'), 'one that is over');
+    assert.deepEqual([await journeys(), await mailsTo(person)], [before, sent]);
+  });
+
   it('C13: a reset is not finished without its code, out of order or with the code of a sign-in', async () => {
     const person = await d.w.newPerson();
     await done(post('otp', { channel: 'email', to: person.login }), 202);

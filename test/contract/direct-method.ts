@@ -211,7 +211,8 @@ export function directMethodContract(world: () => DirectWorld, method: DirectMet
       const suspended = await world().app.api('POST', `/api/tenants/${tenant.id}/suspend`, {});
       assert.equal(suspended.status, 200, suspended.text);
       const answer = await callAs(client)(path, right);
-      assert.ok([401, 403].includes(answer.status), answer.text);
+      // Refused by the client, or where the news of it is still on its way, by the tenant that is nobody’s home any more.
+      assert.ok([400, 401, 403].includes(answer.status), answer.text);
       assert.ok(!hasTokens(answer));
       assert.equal(await sessionsOf(somebody), 0);
     });
