@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import { setChallenge } from '../http/view.ts';
 import type { Interaction } from '../oidc/interaction.ts';
 import type { ChallengePurpose } from './challenge.ts';
+import { showProof } from './prove.ts';
 import { showRegistration, showResetRequest, showSignIn } from './screens.ts';
 import type { LoginRoutesDeps, Visit } from './visit.ts';
 
@@ -31,7 +32,7 @@ export async function challengeOf(
   };
 }
 
-/** The page once more, with another challenge and what was typed; the refusal is kept. */
+/** The page once more, with another challenge and what was typed: nobody loses what is proven. The refusal is kept. */
 export async function askAgain(deps: LoginRoutesDeps, visit: Visit, page: string | undefined, form: Form): Promise<void> {
   const purpose = purposeOf(page);
   await deps.audit.append(visit.at.scope, {
@@ -43,5 +44,6 @@ export async function askAgain(deps: LoginRoutesDeps, visit: Visit, page: string
   const again = { alert: 'challenge.unsolved', typed: form } as const;
   if (purpose === 'register') showRegistration(visit, again);
   else if (purpose === 'reset') showResetRequest(visit, again);
+  else if (visit.step.name === 'prove' && !visit.step.first) showProof(deps, visit, visit.step, again);
   else showSignIn(visit, again);
 }
