@@ -149,10 +149,12 @@ export async function beginProof(deps: LoginRoutesDeps, visit: Visit, form: Form
   ctx.body = '';
 }
 
-/** Who asks for another code on the page that takes it has said before whom it is for. */
+/** Who asks for another code on the page that takes it has said before whom it is for, and says it for nobody else: what is asked of a first code was done for that one. */
 function named({ box, clock }: LoginRoutesDeps, { at }: Visit, form: Form, methodId: string): Form {
-  const login = form['login'] ?? openBegun(box, at.journey, methodId, clock.now())?.login;
-  return login === undefined ? form : { ...form, login };
+  const { login: typed, ...rest } = form;
+  const isAnother = form['decision'] === 'resend' && form['method'] === undefined;
+  const login = (isAnother ? undefined : typed) ?? openBegun(box, at.journey, methodId, clock.now())?.login;
+  return login === undefined ? rest : { ...rest, login };
 }
 
 /** The page that leads elsewhere by itself: browsers let no form lead to another site than the page names. */
