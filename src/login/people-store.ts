@@ -136,8 +136,7 @@ export async function addPerson(sql: Sql, person: NewPerson): Promise<boolean> {
       person.at,
     ],
   );
-  if (rows.length === 0) return false;
-  return true;
+  return rows.length === 1;
 }
 
 /** The address counts as proven from now on, unless it was changed since the code was sent. */

@@ -15,12 +15,27 @@ export async function startVerification(deps: FlowDeps, at: Position): Promise<P
   const waits = step.name === 'enter_code' && step.purpose === 'verify';
   if ((step.name !== 'verify_email' && !waits) || journey.accountId === undefined) throw stepInvalid();
   const person = await findPerson(deps.db, journey.accountId);
-  if (!person?.email) throw stepInvalid();
+  if (!person?.email) return withoutAddress(deps, at);
   const busy = await countSending(deps, at.scope, 'verify', person.email);
   if (busy) return busy;
   const next: Journey = { ...journey, pending: 'verify', sealed: sealRecipient(deps.box, journey.id, person.email) };
   return { journey: await awaitCode(deps, at, next, 'verify', person.email, []) };
 }
+
+/** The address was taken from the account on the way: there is nothing to prove, as at a sign-in that begins now. */
+async function withoutAddress(deps: FlowDeps, { journey, scope, row }: Position): Promise<Progress> {
+  const next = verified(journey);
+  await deps.transact(scope, async ({ sql }) => {
+    const account = journey.accountId === undefined ? undefined : await lockAccount(sql, journey.accountId);
+    if (!account?.active || account.email !== undefined || !(await saveJourney(sql, next, row))) throw stepInvalid();
+  });
+  return { journey: { ...next, version: next.version + 1 } };
+}
+
+const verified = ({ pending: _pending, sealed: _sealed, ...rest }: Journey): Journey => ({
+  ...rest,
+  demands: rest.demands.filter((demand) => demand !== 'verify_email'),
+});
 
 /** The right code proves the address, and the journey goes on. */
 export async function finishVerification(deps: FlowDeps, at: Position, code: string): Promise<Progress> {
@@ -35,8 +50,7 @@ export async function finishVerification(deps: FlowDeps, at: Position, code: str
     await deps.audit.append(scope, { ...about, type: 'email.refused', outcome: 'failure', reason: 'limit.code' });
     return held;
   }
-  const { pending: _pending, sealed: _sealed, ...rest } = journey;
-  const next: Journey = { ...rest, demands: journey.demands.filter((demand) => demand !== 'verify_email') };
+  const next = verified(journey);
   const done = await deps.transact(scope, async (work) => {
     // The person first, as whoever ends access does.
     if (!(await lockAccount(work.sql, userId))?.active) return false;

@@ -281,6 +281,21 @@ describe('the sign-in pages', () => {
       await signedIn(person.email);
       assert.equal((await site.events('email.verified')).filter(({ target_id }) => target_id === person.id).length, 1);
     });
+
+    it('ask for no proof of an address that was taken from the account on the way', async () => {
+      await wish({ verifiedEmail: true });
+      const person = await site.addPerson({ password: PASSWORD, verified: false });
+      const takeAway = (): Promise<unknown> =>
+        site.db.query({ name: 'test-no-address', text: 'update users set email = null, email_key = null where id = $1' }, [person.id]);
+      const [asked, unasked] = [site.visitor(), site.visitor()];
+      for (const visitor of [asked, unasked]) await visitor.signIn('app');
+      await asked.submit({ login: person.username, password: PASSWORD });
+      assert.equal(asked.heading, 'Check your email');
+      const { headers } = await unasked.send({ login: person.username, password: PASSWORD });
+      await takeAway();
+      arrived((await unasked.open(headers.get('location') ?? '')).location);
+      arrived((await asked.submit({ decision: 'resend' })).location);
+    });
   });
 
   it('needs no more than eighteen statements from the request to the code', async () => {
