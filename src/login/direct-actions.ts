@@ -29,6 +29,7 @@ export type ActionAnswer = { status: number; body: object } | DirectRefusal;
 
 const ACCEPTED = { status: 202, body: {} } as const;
 const METHODS = { email: 'email-otp', sms: 'sms-otp' } as const;
+const CHANNELS: ReadonlySet<unknown> = new Set([...Object.keys(METHODS), 'external']);
 /** As the API calls them. */
 const NAMES: Readonly<Record<string, string>> = {
   new_password: 'password',
@@ -40,6 +41,7 @@ const NAMES: Readonly<Record<string, string>> = {
 
 /** Has a code sent to `to`, or, with `mfaToken`, to the person who is signing in. The answer is the same whether the address is known or not. */
 export async function sendDirectCode(deps: DirectDeps, input: Fields, client: DirectClient, scope: Scope): Promise<ActionAnswer> {
+  if (!CHANNELS.has(input['channel'])) return invalid({ channel: 'must be email, sms or external' });
   const isExternal = input['channel'] === 'external';
   if (isExternal && input['mfaToken'] === undefined) return invalid({ mfaToken: 'is required' });
   const channel = input['channel'] === 'sms' ? 'sms' : 'email';

@@ -107,4 +107,21 @@ describe('what follows a sign-in by an app', function () {
       }
     assert.ok(await isLive(access), 'and the session goes on');
   });
+
+  it('sends a code by no channel that there is none of', async () => {
+    const { login } = await w.newPerson();
+    const sent = async (): Promise<number> =>
+      ((await (await fetch(`${w.site.app.issuer}/dev/mailbox.json`)).json()) as { to: string }[]).filter(({ to }) => to === login).length;
+    for (const channel of ['', 'Email', 'email ', 'pigeon', '__proto__', 'constructor']) {
+      const answer = await call('auth/otp', { channel, to: login });
+      assert.equal(answer.status, 422, `${channel}: ${answer.text}`);
+      assert.deepEqual(
+        (answer.body['errors'] as { pointer: string }[]).map(({ pointer }) => pointer),
+        ['/channel'],
+      );
+    }
+    assert.equal((await call('auth/otp', { channel: 'email', to: login })).status, 202);
+    await w.codeTo(login);
+    assert.equal(await sent(), 1, 'and by one that there is, one');
+  });
 });
