@@ -36,6 +36,8 @@ type Reply = { status: number; body: unknown };
 
 /** What is said of one person or one code, and nothing of the service. */
 const NO: ReadonlySet<number> = new Set([400, 404, 409, 410, 422]);
+/** No answer either, but the service is alive: wrong codes of one person are not to keep it from being asked about the others. */
+const LIMITED = 429;
 
 /** `fetch` is the guarded one, and reads no more than `SERVICE_MAX_BYTES`. */
 export function createServiceClient({ fetch }: { fetch: typeof globalThis.fetch }): ServiceClient {
@@ -50,6 +52,7 @@ export function createServiceClient({ fetch }: { fetch: typeof globalThis.fetch 
     });
     const text = await answer.text();
     if (NO.has(answer.status)) return undefined;
+    if (answer.status === LIMITED) return { status: LIMITED, body: undefined };
     if (answer.status !== 200 && answer.status !== 202) throw new Error(`the second-factor service answered ${answer.status}`);
     const reply = { status: answer.status, body: text.trim() === '' ? {} : (JSON.parse(text) as unknown) };
     if (!Value.Check(path === 'verify' ? VERIFIED : CHALLENGED, reply.body))
@@ -75,6 +78,7 @@ export function createServiceClient({ fetch }: { fetch: typeof globalThis.fetch 
     question: Question,
   ): Promise<Static<Schema> | undefined> {
     const reply = await breakerOf(service).ask(question);
+    if (reply?.status === LIMITED) throw new Error('the second-factor service was asked too often');
     return reply && Value.Check(schema, reply.body) ? reply.body : undefined;
   }
 

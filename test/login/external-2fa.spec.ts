@@ -270,8 +270,8 @@ describe('a second factor at a service of the tenant’s own', function () {
     assert.ok(fake.challenges.length < 12, `${fake.challenges.length} messages to one device`);
   });
 
-  it('lets nobody in while the service is dead, garbled, too long, unsure or says no', async () => {
-    for (const mood of ['dead', 'garbled', 'huge', 'unsure', 'no'] as const) {
+  it('lets nobody in while the service is dead, garbled, too long, unsure, limiting or says no', async () => {
+    for (const mood of ['dead', 'garbled', 'huge', 'unsure', 'limiting', 'no'] as const) {
       await serve(a);
       await app.owner.query('delete from rate_limits');
       const person = await addPerson(a);
@@ -324,6 +324,20 @@ describe('a second factor at a service of the tenant’s own', function () {
     assert.ok(performance.now() - again < 1000, 'it is not waited for again');
     assert.equal(fake.challenges.length, asked);
     const theirs = await passwordFirst(other);
+    assert.equal((await ask(theirs)).status, 202);
+    assert.equal((await answer(theirs, fake.codeFor(other.id))).status, 200);
+  });
+
+  it('holds up nobody else where the service says that one person asks too much', async () => {
+    const [one, other] = [await addPerson(a), await addPerson(a)];
+    const [mfaToken, theirs] = [await passwordFirst(one), await passwordFirst(other)];
+    fake.mood = 'limiting';
+    for (let times = 0; times < 4; times += 1) {
+      const limited = await ask(mfaToken);
+      assert.deepEqual([limited.status, limited.body['code']], [503, 'auth.factor_unavailable'], limited.text);
+    }
+    assert.equal(fake.challenges.length, 4, 'it is asked each time');
+    fake.mood = 'well';
     assert.equal((await ask(theirs)).status, 202);
     assert.equal((await answer(theirs, fake.codeFor(other.id))).status, 200);
   });

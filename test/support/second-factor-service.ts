@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type Mood = 'well' | 'dead' | 'slow' | 'garbled' | 'no' | 'huge' | 'unsure';
+export type Mood = 'well' | 'dead' | 'slow' | 'garbled' | 'no' | 'huge' | 'unsure' | 'limiting';
 
 export interface FakeSecondFactor {
   /** `host:port`. */
@@ -41,6 +41,7 @@ export async function startSecondFactorService(): Promise<FakeSecondFactor> {
     if (isChallenge) fake.challenges.push({ ...(input as FakeSecondFactor['challenges'][number]), path });
     else fake.verified.push(String(input.code));
     if (fake.mood === 'dead') return answer(500, {});
+    if (fake.mood === 'limiting') return answer(429, {});
     if (fake.mood === 'slow') return void setTimeout(() => answer(200, { ok: true }), 7000).unref();
     if (fake.mood === 'garbled') return answer(200, '{"ok": ');
     if (fake.mood === 'huge') return answer(200, JSON.stringify({ ok: true, more: 'x'.repeat(100_000) }));
