@@ -4,7 +4,7 @@ import { setPassword } from '../features/credentials/commands.ts';
 import { addressKey, RULES } from '../infra/limits.ts';
 import { aboutPerson, type FlowDeps, type Position, type Progress, requiredAt, stepInvalid } from './flow.ts';
 import { emailKey, parseEmail } from './identifiers.ts';
-import { freshState, type Journey } from './journey.ts';
+import { begunAgain, type Journey } from './journey.ts';
 import { deleteJourneysOf, saveJourney } from './journey-store.ts';
 import { secondFactorsOf } from './method.ts';
 import { tellPasswordChanged } from './password-mail.ts';
@@ -26,8 +26,7 @@ export async function startReset(deps: FlowDeps, at: Position, input: { email: s
   if (!email) return { errors: { email: 'email.invalid' } };
   const busy = await countSending(deps, at.scope, 'reset', email);
   if (busy) return busy;
-  const { id, version } = at.journey;
-  const next: Journey = { id, version, ...freshState(), pending: 'reset', sealed: sealRecipient(deps.box, id, email) };
+  const next: Journey = { ...begunAgain(at.journey), pending: 'reset', sealed: sealRecipient(deps.box, at.journey.id, email) };
   return { journey: await awaitCode(deps, at, next, 'reset', email, [{ type: 'password_reset.started', outcome: 'success' }]) };
 }
 
@@ -75,10 +74,8 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
     await deleteJourneysOf(work.sql, account.id, at.journey.id);
     await deps.endAccess(account.id, work.sql);
     await tellPasswordChanged(deps, work, { ...at, locale: pickLocale(person?.locale, at.locale) }, account.email ?? email);
-    const { id, version } = at.journey;
     const journey: Journey = {
-      id,
-      version,
+      ...begunAgain(at.journey),
       accountId: account.id,
       proofs: [{ methodId: 'password', factor: 'knowledge', amr: ['pwd'], at: epochSeconds(now) }],
       demands: open.length > 0 ? ['accept_terms'] : [],
@@ -88,7 +85,7 @@ export async function finishReset(deps: FlowDeps, at: Position, input: { code: s
     if (!(await saveJourney(work.sql, journey, at.row))) throw stepInvalid();
     const target = { type: 'user', id: account.id };
     work.record({ target, personId: account.id, type: 'password_reset.completed', outcome: 'success' });
-    return { ...journey, version: version + 1 };
+    return { ...journey, version: journey.version + 1 };
   });
   if (!next) {
     await deps.audit.append(at.scope, { type: 'password_reset.refused', outcome: 'failure', reason: 'code.wrong' });

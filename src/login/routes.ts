@@ -11,7 +11,7 @@ import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
 import { finishEnrolStep, showEnrolStep } from './enrol-step.ts';
 import { checkForm, type Position, type Progress, stepInvalid } from './flow.ts';
 import { changeForcedPassword } from './forced-change.ts';
-import { freshState } from './journey.ts';
+import { begunAgain } from './journey.ts';
 import { deleteJourney, standingOf } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
@@ -280,8 +280,7 @@ async function goOn(
 /** A registration or a reset begins where nobody is proven; whoever is may not be lost by it. */
 function fresh(at: Position): Position {
   if (at.journey.proofs.length > 0) throw stepInvalid();
-  const { id, version } = at.journey;
-  return { ...at, journey: { id, version, ...freshState() } };
+  return { ...at, journey: begunAgain(at.journey) };
 }
 
 const agreedIn = (form: Form): string[] => [form['agree_terms'] ?? '', form['agree_privacy'] ?? ''];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { submit } from '#test/support/person.ts';
 import { PASSWORD, startUpstreamSite, typePassword, type UpstreamSite } from '#test/support/upstream-site.ts';
 import { alice, type Somebody } from './people.ts';
 
@@ -121,6 +122,25 @@ describe('signing in with another provider', () => {
     assert.deepEqual(await linkedTo(id), [owner.sub]);
     assert.equal((await site.events('identity.linked')).filter(({ data }) => data['userId'] === id).length, 1);
     assert.equal((await site.subjectOf(await site.signIn(site.app.browser(), 'google'))).sub, id, 'from then on it opens the account');
+  });
+
+  it('links after the password was forgotten and set anew on the way, the code’s owner’s own account and no other', async () => {
+    for (const isOwn of [true, false]) {
+      const [owner, other] = [somebody(), somebody()];
+      const id = await site.addPerson({ email: owner.email, emailVerified: true });
+      const otherId = await site.addPerson({ email: other.email, emailVerified: true });
+      const who = isOwn ? owner : other;
+      site.fake.someone = owner;
+      const browser = site.app.browser();
+      const { page } = await site.signIn(browser, 'google');
+      const path = /href="([^"]+\/reset)"/.exec(page?.text ?? '')?.[1] ?? assert.fail('no way to a reset');
+      const form = (await browser.go(path)).page ?? assert.fail('no page');
+      const asked = (await submit(browser, form, { email: who.email })).page ?? assert.fail('no page');
+      const code = await site.app.codeFor(who.email);
+      const { sub } = await site.subjectOf(await submit(browser, asked, { code, new_password: 'seven otters four lanterns' }));
+      assert.equal(sub, isOwn ? id : otherId);
+      assert.deepEqual([await linkedTo(id), await linkedTo(otherId)], [isOwn ? [owner.sub] : [], []]);
+    }
   });
 
   it('links to nobody where the password is wrong, or somebody else’s', async () => {
