@@ -9,6 +9,7 @@ import { aboutPerson, type FlowDeps, type Position, type Progress, requiredAt, s
 import { emailKey, parseEmail } from './identifiers.ts';
 import { freshState, type Journey } from './journey.ts';
 import { saveJourney } from './journey-store.ts';
+import { secondFactorsOf } from './method.ts';
 import { addPerson } from './people-store.ts';
 import { mayRegister, offersPasswords } from './policy.ts';
 import { limited } from './refusal.ts';
@@ -101,6 +102,7 @@ export async function finishRegistration(deps: FlowDeps, at: Position, code: str
   const userId = newId(now);
   const proof = { methodId: 'password', factor: 'knowledge', amr: ['pwd'], at: epochSeconds(now) } as const;
   const { agreed = [] } = data;
+  const account = { id: userId, homeTenantId: at.scope.tenantId, active: true, email: data.email, emailVerified: true, credentials: [] };
   // What was published since the form was shown is asked for by the next step.
   const asked = ((await deps.terms?.of(at.scope.tenantId)) ?? []).filter(({ id }) => !agreed.includes(id));
   const next: Journey = {
@@ -111,6 +113,7 @@ export async function finishRegistration(deps: FlowDeps, at: Position, code: str
     demands: asked.length > 0 ? ['accept_terms'] : [],
     proofs: [{ ...proof, amr: ['pwd'] }],
     ...(await requiredAt(at, userId)),
+    ...(await secondFactorsOf(deps.methods, account, at.settings.methods)),
   };
   const done = await deps.transact(at.scope, async (work) => {
     if (!(await deps.codes.consume(work.sql, binding, code))) return false;

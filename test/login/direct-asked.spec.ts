@@ -156,14 +156,18 @@ describe('what is asked of who signs in by an app', function () {
       assert.equal(plain(foreign), plain(none));
     });
 
-    it('is asked for after a registration at a client that wants one: the account is there, and no tokens before the factor is', async () => {
+    it('is asked for after a registration at a client that wants one, as after a password: the account is there, and no tokens before the factor is', async () => {
       const client = await w.tenancy.addClient(w.site.app.rootTenantId, { direct_login: true, require_second_factor: true });
       const email = `strict-${randomUUID()}@example.test`;
       const { registrationToken } = (await post('register', { email, password: PASSWORD }, client)).body;
-      const answer = await post('verify', { registrationToken, code: await w.codeTo(email) }, client);
-      const made = (await w.site.app.owner.query<{ id: string }>('select id from users where email_key = $1', [email])).rows[0];
-      assert.ok(made);
-      await sentToPage(answer, 'auth.enrolment_required', made);
+      const made = await post('verify', { registrationToken, code: await w.codeTo(email) }, client);
+      const again = await post('login', { username: email, password: PASSWORD }, client);
+      assert.deepEqual(made.body['methods'], again.body['methods']);
+      assert.equal(made.text.includes('_token"'), false);
+      const mfaToken = tokenOfDue(made, 'email-otp');
+      assert.equal((await post('otp', { channel: 'email', mfaToken }, client)).status, 202);
+      const code = await w.messageTo(email, /\b(\d{6})\b[^\n]*sign-in/);
+      assert.equal(claimsOf(await post('login/2fa', { mfaToken, code }, client))['acr'], TWO);
     });
   });
 
