@@ -1,4 +1,6 @@
 /** The pages of a proof beside the first one with a password, and what their buttons do. */
+import { Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
 import type { Context } from 'koa';
 import { epochSeconds } from '../core/clock.ts';
 import { isMessageKey, type MessageKey, message } from '../core/messages/catalogue.ts';
@@ -7,7 +9,7 @@ import { type Kept, openBegun } from './begun.ts';
 import { stepInvalid } from './flow.ts';
 import { EXTERNAL_2FA } from './methods/external-2fa.ts';
 import { EXTERNAL_OIDC } from './methods/external-oidc.ts';
-import { nextStep, type Step } from './next-step.ts';
+import { nextStep, PHISHING_RESISTANT, type Step, TWO_FACTORS } from './next-step.ts';
 import type { Refusal } from './refusal.ts';
 import { type Again, afterResend, base, optionsOf, pathOf, showRefusal, showSignIn } from './screens.ts';
 import { type MethodButton, showLoginPage } from './views/pages.ts';
@@ -191,12 +193,27 @@ export async function stepUp(deps: LoginRoutesDeps, visit: Visit): Promise<Visit
   return journey && { ...visit, at: { ...at, journey }, step: nextStep(journey, at.policy) };
 }
 
-const STRONG = /(?:^| )(?:urn:gatehouse:acr:2fa|phr)(?: |$)/;
+const STRONG: ReadonlySet<unknown> = new Set([TWO_FACTORS, PHISHING_RESISTANT]);
 
-/** The application asks for a second factor itself: a device that is trusted is none. */
+/** The application asks for a second factor itself, in whichever of the ways there are: a device that is trusted is none. */
 export function asksForMore({ interaction: { params, prompt } }: Visit): boolean {
-  const { acr_values: wish } = params;
-  return (typeof wish === 'string' && STRONG.test(wish)) || (prompt.name === 'step_up' && prompt.reasons.includes('acr_requested'));
+  const { acr_values: wish, claims } = params;
+  const wished = typeof wish === 'string' ? wish.split(' ') : [];
+  return (
+    [...wished, ...acrsOf(claims)].some((acr) => STRONG.has(acr)) || (prompt.name === 'step_up' && prompt.reasons.includes('acr_requested'))
+  );
+}
+
+const Acr = Type.Object({
+  id_token: Type.Object({ acr: Type.Object({ value: Type.Optional(Type.Unknown()), values: Type.Optional(Type.Array(Type.Unknown())) }) }),
+});
+
+/** Those that the parameter `claims` asks for (OpenID Connect Core section 5.5.1.1), which the protocol has read as JSON before. */
+function acrsOf(claims: unknown): unknown[] {
+  const asked: unknown = typeof claims === 'string' ? JSON.parse(claims) : claims;
+  if (!Value.Check(Acr, asked)) return [];
+  const { value, values = [] } = asked.id_token.acr;
+  return [value, ...values];
 }
 
 /** Where the link of a mail leads. Opening it uses nothing up. */

@@ -140,6 +140,9 @@ describe('a second factor', () => {
     };
     assert.equal(await next(), true);
     assert.equal(await next({ acr_values: TWO }), false, 'the application asks');
+    for (const acr of [{ essential: true, value: TWO }, { value: TWO }, { essential: true, values: ['phr', TWO] }])
+      assert.equal(await next({ claims: JSON.stringify({ id_token: { acr } }) }), false, `the application asks by ${JSON.stringify(acr)}`);
+    assert.equal(await next({ claims: JSON.stringify({ id_token: { acr: null, email: { value: TWO } } }) }), true, 'of something else');
     const other = site.visitor();
     await other.signIn('app');
     assert.equal(arrives(await other.submit({ login: person.email, password: PASSWORD })), false, 'another device');

@@ -12,6 +12,7 @@ import { stepInvalid } from '../flow.ts';
 import { begunAgain } from '../journey.ts';
 import { saveJourney } from '../journey-store.ts';
 import { SOCIAL, type SocialInput } from '../methods/social.ts';
+import { asksForMore } from '../prove.ts';
 import { base, showRefusal, showSignIn } from '../screens.ts';
 import { arriveFromService, ownInteraction, recordStranger } from '../second-factor-pages.ts';
 import { findJourney } from '../store.ts';
@@ -161,8 +162,7 @@ async function arriveFrom(deps: LoginRoutesDeps, ctx: Context, interaction: Inte
     ...requestOf(visit),
     input: { social },
     deviceToken: readDeviceToken(ctx, issuer),
-    // An application that asked for two factors means ours.
-    distrustDevice: interaction.prompt.name === 'step_up',
+    distrustDevice: asksForMore(visit),
   });
   if (!('refused' in outcome)) {
     if (outcome.keepDevice) keepDeviceToken(ctx, issuer, outcome.deviceToken);

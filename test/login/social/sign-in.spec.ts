@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { newSecret, sha256 } from '#src/core/ids.ts';
 import { submit } from '#test/support/person.ts';
 import { PASSWORD, startUpstreamSite, typePassword, type UpstreamSite } from '#test/support/upstream-site.ts';
 import { alice, type Somebody } from './people.ts';
+
+const TWO = 'urn:gatehouse:acr:2fa';
 
 describe('signing in with another provider', () => {
   let site: UpstreamSite;
@@ -319,6 +322,29 @@ describe('signing in with another provider', () => {
     const next = await typePassword(browser, page, owner.email);
     assert.match(next.page?.text ?? '', /name="code"/);
     assert.deepEqual(await linkedTo(id), []);
+  });
+
+  it('takes a device that was trusted for the second factor, but not where the application asks for one', async () => {
+    const { sub } = await site.subjectOf(await site.signIn(site.app.browser(), 'google'));
+    await site.app.owner.query(
+      `insert into credentials (id, user_id, type, data, sealed) values (gen_random_uuid(), $1, 'totp', '{"lastStep":0}', '\\x00')`,
+      [sub],
+    );
+    const token = newSecret();
+    const trust = `insert into known_devices (user_id, device_hash, trusted_until) values ($1, $2, now() + interval '1 day')`;
+    await site.app.owner.query(trust, [sub, sha256(token)]);
+    const claims = JSON.stringify({ id_token: { acr: { essential: true, value: TWO } } });
+    for (const [extra, arrives] of [
+      [{}, true],
+      [{ acr_values: TWO }, false],
+      [{ claims }, false],
+    ] as const) {
+      const browser = site.app.browser();
+      browser.jar.set('gh_device|/', { value: token, path: '/' });
+      const { location, page } = await site.signIn(browser, 'google', {}, extra);
+      assert.equal(location !== undefined, arrives, JSON.stringify(extra));
+      if (!arrives) assert.match(page?.text ?? '', /name="code"/);
+    }
   });
 
   it('takes over names at every sign-in where the connection says so, and fits them', async () => {
