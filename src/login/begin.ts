@@ -204,5 +204,6 @@ function proofsOf({ amr, acr }: Resumed, at: number): Proof[] {
     told === 'pwd'
       ? { methodId: 'password', factor: 'knowledge', amr: shown, at }
       : { methodId: 'session', factor: 'possession', means: MEANS[told ?? 'otp'] ?? 'mailbox', amr: shown, at };
-  return [rank(acr ?? '') > rank(ONE_FACTOR) ? { ...first, double: true } : first];
+  // Without `mfa` a trusted device stood in for the second factor, which is asked for now.
+  return [rank(acr ?? '') > rank(ONE_FACTOR) && amr.includes('mfa') ? { ...first, double: true } : first];
 }

@@ -4,7 +4,7 @@ import { epochSeconds } from '../core/clock.ts';
 import type { CachedClient } from '../features/clients/index.ts';
 import type { Database } from '../infra/postgres.ts';
 import { accountRecordOf } from './accounts.ts';
-import { type Assurance, rank } from './assurance.ts';
+import { ACR, type Assurance, rank } from './assurance.ts';
 import { recordOf } from './client-models.ts';
 import { type Agreement, findConsent } from './store.ts';
 import { actingTenantOf, admit, chooseTenant, isTooOld, seenAtOf, type TenantChoiceDeps, TenantRefused } from './tenant-choice.ts';
@@ -23,6 +23,12 @@ function requested(ctx: KoaContextWithOIDC): { acr: string | undefined; essentia
     (typeof wish === 'string' ? wish.split(' ') : []);
   const known = values.filter((value): value is string => typeof value === 'string' && rank(value) >= 0);
   return { acr: known.sort((a, b) => rank(a) - rank(b))[0], essential: claim?.essential === true };
+}
+
+/** What the session's person has shown: where `amr` has no `mfa`, a trusted device stood in for the second factor, and is none to who asks for one. */
+function shownAcr({ oidc: { session } }: KoaContextWithOIDC): string | undefined {
+  const [oneFactor] = ACR;
+  return rank(session?.acr) > rank(oneFactor) && !session?.amr?.includes('mfa') ? oneFactor : session?.acr;
 }
 
 export function promptPolicy(assurance: Assurance, choice: TenantChoiceDeps): interactionPolicy.DefaultPolicy {
@@ -80,7 +86,7 @@ function stepUp(assurance: Assurance): interactionPolicy.Prompt {
       'unmet_authentication_requirements',
       async (ctx) => {
         const { acr, essential } = requested(ctx);
-        if (!acr || rank(ctx.oidc.session?.acr) >= rank(acr)) return Check.NO_NEED_TO_PROMPT;
+        if (!acr || rank(shownAcr(ctx)) >= rank(acr)) return Check.NO_NEED_TO_PROMPT;
         // A wish that the person's factors cannot fulfil stays a wish.
         return essential || rank(await assurance.reachable(person(ctx))) >= rank(acr);
       },

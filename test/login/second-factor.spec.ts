@@ -143,6 +143,14 @@ describe('a second factor', () => {
     for (const acr of [{ essential: true, value: TWO }, { value: TWO }, { essential: true, values: ['phr', TWO] }])
       assert.equal(await next({ claims: JSON.stringify({ id_token: { acr } }) }), false, `the application asks by ${JSON.stringify(acr)}`);
     assert.equal(await next({ claims: JSON.stringify({ id_token: { acr: null, email: { value: TWO } } }) }), true, 'of something else');
+    const later = site.visitor();
+    for (const [key, cookie] of visitor.jar) if (key.startsWith('gh_device')) later.jar.set(key, cookie);
+    await later.signIn('app');
+    assert.ok(arrives(await later.submit({ login: person.email, password: PASSWORD })));
+    const essential = { claims: JSON.stringify({ id_token: { acr: { essential: true, value: TWO } } }) };
+    assert.equal(arrives(await later.signIn('app', essential)), false, 'of the session that the device has led to');
+    assert.match(later.at!.text, /name="code"/);
+    assert.equal(arrives(await later.signIn('app')), true, 'and nobody else');
     const other = site.visitor();
     await other.signIn('app');
     assert.equal(arrives(await other.submit({ login: person.email, password: PASSWORD })), false, 'another device');
