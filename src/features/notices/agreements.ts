@@ -5,7 +5,7 @@ import type { Scope } from '../../core/scope.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { Transact, Work } from '../audit/index.ts';
 import type { CurrentNotice, NoticeCache } from './index.ts';
-import { agree, agreedOf, withdraw } from './store.ts';
+import { agree, agreedOf, lockPerson, withdraw } from './store.ts';
 
 export interface AgreementDeps {
   db: Database;
@@ -54,6 +54,7 @@ export interface WithdrawalDeps extends Pick<AgreementDeps, 'clock'> {
  */
 export async function withdrawAgreement(deps: WithdrawalDeps, scope: Scope, userId: string, noticeId: string): Promise<void> {
   await deps.transact(scope, async (work) => {
+    await lockPerson(work.sql, userId);
     if (!(await withdraw(work.sql, userId, noticeId, deps.clock.now()))) throw notFound('agreement');
     await deps.endAccess(work, userId);
     const target = { type: 'user', id: userId };

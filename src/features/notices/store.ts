@@ -103,6 +103,10 @@ export async function agree(sql: Sql, userId: string, noticeIds: readonly string
   return rows.map(({ notice_id: id }) => id);
 }
 
+/** Holds the person first, as whoever signs them in and whoever ends their access does. */
+export const lockPerson = async (sql: Sql, userId: string): Promise<void> =>
+  void (await sql.raw('select 1 from users where id = ? for no key update', [userId]));
+
 /** Answers whether there was an agreement that held. */
 export async function withdraw(sql: Sql, userId: string, noticeId: string, at: Date): Promise<boolean> {
   return (await sql('agreements').where({ user_id: userId, notice_id: noticeId, withdrawn_at: null }).update({ withdrawn_at: at })) > 0;

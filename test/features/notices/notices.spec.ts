@@ -180,4 +180,19 @@ describe('terms and privacy notices', () => {
       ['agreement.given', 'agreement.withdrawn'],
     );
   });
+
+  it('are taken back once the person is held, as in a sign-in at the same time, so that neither waits for the other', async () => {
+    const ada = await person();
+    const id = await draft({ ...TERMS, label: 'at-once' });
+    await publish(id);
+    await agree(ada.id, [id]);
+    await api.owner.query('begin');
+    await api.owner.query('select 1 from users where id = $1 for update', [ada.id]);
+    const withdrawn = api.call(ada.token, `DELETE /api/me/agreements/${id}`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const { rows } = await api.owner.query('update agreements set agreed_at = now() where user_id = $1 returning withdrawn_at', [ada.id]);
+    await api.owner.query('commit');
+    assert.deepEqual(rows, [{ withdrawn_at: null }]);
+    assert.equal((await withdrawn).status, 200);
+  });
 });
