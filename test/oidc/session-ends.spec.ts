@@ -126,6 +126,43 @@ describe('sessions at our API', function () {
     assert.deepEqual([(await refresh(here.refresh, 'web')).status, await isSignedIn(here)], [200, true]);
   });
 
+  it('that their person ends from another leave nothing, what may act while they are away included', async () => {
+    for (const all of [true, false]) {
+      const userId = await api.issuer.addUser();
+      const here = await signIn({ userId });
+      api.issuer.state.accountId = userId;
+      const there = await authorize(
+        api.issuer,
+        'other',
+        { scope: 'openid account offline_access', prompt: 'consent' },
+        new Browser(api.issuer.url),
+      );
+      const { body } = await api.issuer.token(there.form, basic('other'));
+      const list = await api.call('GET /api/me/sessions', { token: here.access });
+      const items = list.body['items'] as unknown as { id: string; current: boolean }[];
+      const other = items.find(({ current }) => !current)?.id;
+      assert.equal((await api.call(`DELETE /api/me/sessions${all ? '' : `/${other}`}`, { token: here.access })).status, 200);
+      const again = await api.issuer.token({ grant_type: 'refresh_token', refresh_token: String(body.refresh_token) }, basic('other'));
+      assert.equal(again.status, 400, all ? 'all others' : 'that one');
+      assert.equal(await isSignedIn(here), true);
+    }
+  });
+
+  it('show what a person agreed to also where nothing is held of it any more', async () => {
+    const person = await signIn();
+    await api.issuer.owner.query(`insert into consents (user_id, client_id, scope) values ($1, 'other', 'openid')`, [person.userId]);
+    const { body } = await api.call('GET /api/me/grants', { token: person.access });
+    const items = body['items'] as unknown as { clientId: string; scope: string; expiresAt: string | null; offline: boolean }[];
+    assert.deepEqual(
+      items.map(({ clientId, expiresAt }) => [clientId, expiresAt === null]),
+      [
+        ['other', true],
+        ['web', false],
+      ],
+    );
+    assert.deepEqual((await api.call('DELETE /api/me/grants/other', { token: person.access })).body, { id: 'other', deleted: true });
+  });
+
   it('a sign-out is in the audit log, where it takes back a client’s own token and where it is refused, too', async () => {
     const machine = await api.issuer.token({ grant_type: 'client_credentials', resource: API }, basic('rs'));
     const token = String(machine.body.access_token);

@@ -4,7 +4,8 @@ import { ownPerson } from '../../core/permissions.ts';
 import type { Scope } from '../../core/scope.ts';
 import { DELETED, deleted } from '../../http/paging.ts';
 import { ID, ID_PARAMS, type Route, route } from '../../http/route.ts';
-import { endSessions, type SessionCommandDeps, withdrawGrants } from './commands.ts';
+import { type EndOptions, endSessions, type SessionCommandDeps, withdrawGrants } from './commands.ts';
+import type { SessionRecord } from './index.ts';
 import { checkPerson, findSession, listGrants, listSessions, type SessionQueryDeps, sessionNotFound } from './queries.ts';
 import { GRANT, grantView, SESSION, viewOf } from './schema.ts';
 
@@ -99,20 +100,23 @@ function ownRoutes(deps: PersonRouteDeps): Route[] {
     }),
     route('DELETE /api/me/sessions', {
       summary: 'End your sessions, this one apart',
+      description: 'With what applications were given in them, to act while you are away included.',
       tag,
       access: 'account',
       versioned: false,
       reply: ALL_ENDED,
-      handle: async (scope) => ({ ...deleted(ownPerson(scope)), ended: await endAll(deps, scope, ownPerson(scope), scope.session?.sid) }),
+      handle: async (scope) => ({ ...deleted(ownPerson(scope)), ended: await endOthers(deps, scope) }),
     }),
     route('DELETE /api/me/sessions/{sid}', {
       summary: 'End one of your sessions',
+      description:
+        'With what applications were given in it, to act while you are away included; of the session that you are in, that goes on, as after a sign-out.',
       tag,
       access: 'account',
       versioned: false,
       params: Type.Object({ sid: SID }),
       reply: DELETED,
-      handle: (scope, { params }) => endOne(deps, scope, ownPerson(scope), params.sid),
+      handle: (scope, { params }) => endOwn(deps, scope, params.sid),
     }),
     route('GET /api/me/grants', {
       summary: 'List what applications hold of you',
@@ -142,16 +146,38 @@ async function grantsOf(deps: PersonRouteDeps, userId: string) {
   return { items: (await listGrants(deps, userId)).map(grantView), nextCursor: null };
 }
 
-async function endAll(deps: PersonRouteDeps, scope: Scope, userId: string, exceptSid?: string): Promise<number> {
-  const sessions = await listSessions(deps, userId);
-  const ending = sessions.filter(({ clients }) => exceptSid === undefined || !clients.some(({ sid }) => sid === exceptSid));
-  const ids = ending.map(({ id }) => id);
+async function endAll(deps: PersonRouteDeps, scope: Scope, userId: string): Promise<number> {
+  const ids = (await listSessions(deps, userId)).map(({ id }) => id);
   return ids.length === 0 ? 0 : endSessions(deps, scope, userId, ids);
 }
 
-async function endOne(deps: PersonRouteDeps, scope: Scope, userId: string, name: string): Promise<Deleted> {
+/** As on the account page: whoever ends a session that they are not in wants nothing of it to go on. */
+async function endOthers(deps: PersonRouteDeps, scope: Scope): Promise<number> {
+  const userId = ownPerson(scope);
+  const ids = (await listSessions(deps, userId)).filter((session) => !isCurrent(scope, session)).map(({ id }) => id);
+  return ids.length === 0 ? 0 : endSessions(deps, scope, userId, ids, { offlineToo: true });
+}
+
+const isCurrent = ({ session }: Scope, { clients }: SessionRecord): boolean =>
+  session?.sid !== undefined && clients.some(({ sid }) => sid === session.sid);
+
+async function endOwn(deps: PersonRouteDeps, scope: Scope, name: string): Promise<Deleted> {
   const session = await findSession(deps, name);
-  if (session?.userId !== userId || (await endSessions(deps, scope, userId, [session.id])) === 0) throw sessionNotFound();
+  return endFound(deps, scope, ownPerson(scope), name, session, { offlineToo: session !== undefined && !isCurrent(scope, session) });
+}
+
+const endOne = async (deps: PersonRouteDeps, scope: Scope, userId: string, name: string): Promise<Deleted> =>
+  endFound(deps, scope, userId, name, await findSession(deps, name));
+
+async function endFound(
+  deps: PersonRouteDeps,
+  scope: Scope,
+  userId: string,
+  name: string,
+  session: SessionRecord | undefined,
+  options?: EndOptions,
+): Promise<Deleted> {
+  if (session?.userId !== userId || (await endSessions(deps, scope, userId, [session.id], options)) === 0) throw sessionNotFound();
   return deleted(name);
 }
 

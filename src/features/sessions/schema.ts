@@ -28,7 +28,9 @@ export const GRANT = Type.Object({
   resources: Type.Record(Type.String(), Type.String()),
   agreedAt: Type.Union([INSTANT, Type.Null()]),
   createdAt: INSTANT,
-  expiresAt: INSTANT,
+  expiresAt: Type.Union([INSTANT, Type.Null()], {
+    description: 'null where nothing is held now: the agreement stands, and nobody is asked for it again',
+  }),
   offline: Type.Boolean({ description: 'It may act while the person is away' }),
 });
 export type GrantView = Static<typeof GRANT>;
@@ -83,6 +85,6 @@ export const grantView = (row: GrantRow): GrantView => ({
   resources: row.resources ?? {},
   agreedAt: row.agreed_at?.toISOString() ?? null,
   createdAt: row.first_at.toISOString(),
-  expiresAt: row.expires_at.toISOString(),
+  expiresAt: row.expires_at?.toISOString() ?? null,
   offline: row.offline,
 });

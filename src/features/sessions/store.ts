@@ -106,19 +106,21 @@ export interface GrantRow {
   resources: Record<string, string> | null;
   agreed_at: Date | null;
   first_at: Date;
-  expires_at: Date;
+  expires_at: Date | null;
   offline: boolean;
 }
 
 const GRANTS = {
   name: 'grants-of-user',
-  text: `select g.client_id, min(g.created_at) as first_at, max(g.expires_at) as expires_at, c.scope, c.claims, c.resources, c.granted_at as agreed_at,
-      bool_or(exists (select from oidc_objects o where o.grant_id = g.id and o.model = 'RefreshToken' and not o.payload ? 'expiresWithSession')) as offline
-    from oidc_grants g left join consents c on c.user_id = g.user_id and c.client_id = g.client_id
-    where g.user_id = $1 and g.expires_at > clock_timestamp() group by g.client_id, c.scope, c.claims, c.resources, c.granted_at order by g.client_id`,
+  text: `select coalesce(g.client_id, c.client_id) as client_id, coalesce(g.first_at, c.granted_at) as first_at, g.expires_at, c.scope, c.claims, c.resources,
+      c.granted_at as agreed_at, coalesce(g.offline, false) as offline
+    from (select h.client_id, min(h.created_at) as first_at, max(h.expires_at) as expires_at,
+        bool_or(exists (select from oidc_objects o where o.grant_id = h.id and o.model = 'RefreshToken' and not o.payload ? 'expiresWithSession')) as offline
+      from oidc_grants h where h.user_id = $1 and h.expires_at > clock_timestamp() group by h.client_id) g
+    full join (select * from consents where user_id = $1) c on c.client_id = g.client_id order by 1`,
 };
 
-/** What each client holds of a person. */
+/** What each client holds of a person, and what the person agreed to without anything being held of it now. */
 export const findGrantsOf = (db: Database, userId: string): Promise<GrantRow[]> => db.query<GrantRow>(GRANTS, [userId]);
 
 export const findHomeTenant = async (db: Database, userId: string): Promise<string | undefined> =>
