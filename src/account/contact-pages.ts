@@ -1,9 +1,11 @@
 /** `/account/email` and `/account/phone`, each in two steps. */
+import { AppError } from '../core/errors.ts';
 import type { Note } from '../core/messages/catalogue.ts';
 import type { ContactKind } from '../features/me/index.ts';
 import { forgetPhone } from '../features/me/phone.ts';
 import { findMe } from '../features/me/store.ts';
 import { showCommonPage } from '../http/view.ts';
+import { deleteJourneysOf } from '../login/journey-store.ts';
 import type { Refusal } from '../login/refusal.ts';
 import { type ContactDeps, contactChangeId, finishContactChange, pendingContact, startContactChange } from './contact.ts';
 import { isFresh, isStrong, type OwnPagesDeps } from './own-pages.ts';
@@ -47,8 +49,8 @@ export const startContact =
     const { ctx, scope } = visit;
     const change = await changeOf(deps, visit, kind);
     if (kind === 'phone' && form['decision'] === 'remove') {
-      if (change.person.phone !== undefined) await forgetPhone({ ...deps, tell: deps.own.contact.tell }, scope, change.person.id);
-      return seeOther(ctx, `${PROFILE}?done=phone-removed`);
+      const fault = await removed(deps, visit);
+      return fault ? show(deps, visit, kind, { errors: { phone: fault } }) : seeOther(ctx, `${PROFILE}?done=phone-removed`);
     }
     const typed = form[kind] ?? '';
     const outcome = await startContactChange(partsOf(deps), scope, change, typed);
@@ -56,6 +58,21 @@ export const startContact =
     if ('errors' in outcome) return show(deps, visit, kind, { errors: outcome.errors, value: typed });
     seeOther(ctx, `/account/${kind}/code`);
   };
+
+/** Why the number stays; undefined where it is gone, or was before. */
+async function removed(deps: OwnPagesDeps, { scope, person }: Visit): Promise<Note | undefined> {
+  try {
+    await forgetPhone(
+      { ...deps, tell: deps.own.contact.tell, endUnderWay: (sql, userId) => deleteJourneysOf(sql, userId) },
+      scope,
+      person.id,
+    );
+  } catch (error) {
+    if (!(error instanceof AppError) || error.status >= 500) throw error;
+    if (error.code === 'phone.last_way_in') return 'contact.phone_last';
+  }
+  return undefined;
+}
 
 export const contactCodePage =
   (kind: ContactKind): Handler =>

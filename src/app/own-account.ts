@@ -13,10 +13,11 @@ import { pageOfOwnEvents } from '../features/audit/queries.ts';
 import type { Audit } from '../features/audit/record.ts';
 import { demandOf } from '../features/factors/demand.ts';
 import { findFactors } from '../features/factors/store.ts';
+import { invitationsTo } from '../features/invitations/decide.ts';
 import { DELETION_JOB, type DeletionDeps, type DueDeps, deletionHandler, type Tell } from '../features/me/deletion.ts';
 import type { ExportDeps } from '../features/me/export.ts';
 import { type OwnAccountDeps, ownAccountRoutes } from '../features/me/routes.ts';
-import { findMe } from '../features/me/store.ts';
+import { findMe, keptByTenant } from '../features/me/store.ts';
 import { openNotices, recordAgreement } from '../features/notices/agreements.ts';
 import { createNoticeCache } from '../features/notices/cache.ts';
 import type { NoticeCache } from '../features/notices/index.ts';
@@ -31,6 +32,7 @@ import type { ChangeFeed } from '../infra/change-feed.ts';
 import type { JobHandler } from '../infra/jobs.ts';
 import type { Database } from '../infra/postgres.ts';
 import type { Codes } from '../login/codes.ts';
+import { deleteJourneysOf } from '../login/journey-store.ts';
 import { renderMail } from '../login/mails/render.ts';
 import { findPerson } from '../login/people-store.ts';
 import type { Refusal } from '../login/refusal.ts';
@@ -83,7 +85,17 @@ export function createOwnAccount({ config, flow, reads, audit, sessions, users, 
     parts: {
       sessions: async (userId) => (await listSessions(sessions, userId)).map((session) => viewOf(session, undefined)),
       grants: async (userId) => (await listGrants({ db }, userId)).map(grantView),
-      memberships: (userId) => db.transaction((sql) => membershipsOf(sql, userId)),
+      memberships: (userId) => membershipsWithAll(db, userId),
+      invitations: async (userId) =>
+        (await invitationsTo({ db }, userId)).map(({ id, tenantId, tenant, email, roles, inviter, expiresAt }) => ({
+          id,
+          tenantId,
+          tenantName: tenant,
+          email,
+          roles,
+          invitedBy: inviter,
+          expiresAt,
+        })),
       agreements: (userId) => agreementsOf(db, userId),
     },
   };
@@ -91,6 +103,7 @@ export function createOwnAccount({ config, flow, reads, audit, sessions, users, 
   const own: OwnAccountDeps = {
     ...deletion,
     ...exported,
+    endUnderWay: (sql, userId) => deleteJourneysOf(sql, userId),
     demandOf: async (userId) => demandOf(await findFactors(db, userId)),
     async startContact(scope, userId, kind, to) {
       const changeToken = newChangeToken();
@@ -158,6 +171,17 @@ export function createTerms({ db, clock, feed }: { db: Database; clock: Clock; f
     demands: async ({ id }: { id: string }, { tenantId }: Scope): Promise<readonly 'accept_terms'[]> =>
       (await open(id, tenantId)).length > 0 ? ['accept_terms'] : [],
   };
+}
+
+/** With what each tenant keeps of the person: it is seen in that tenant alone, so each is asked. */
+async function membershipsWithAll(db: Database, userId: string): Promise<unknown[]> {
+  const memberships = await db.transaction((sql) => membershipsOf(sql, userId));
+  const all: unknown[] = [];
+  for (const membership of memberships) {
+    const { tenant_id: tenantId } = membership;
+    all.push({ ...membership, ...(await db.transaction((sql) => keptByTenant(sql, tenantId, userId), { tenantId })) });
+  }
+  return all;
 }
 
 async function about(db: Database, userId: string) {

@@ -125,6 +125,25 @@ describe('the pages of a person’s own data', function () {
     assert.match(ada.at!.url, /\/account\/email$/, 'nothing is waited for any more');
   });
 
+  it('keep a number that is the only way in, and remove one that is not', async () => {
+    const { id, email } = await person();
+    const ada = await enter(email);
+    await app.owner.query(
+      `update users set phone = '+4915112345701', phone_verified_at = now(), email_verified_at = null, email = null, email_key = null where id = $1`,
+      [id],
+    );
+    await ada.open('/account/phone');
+    const form = ada.at;
+    await ada.submit({ decision: 'remove' });
+    assert.deepEqual([ada.at!.status, (await row(id))?.['phone']], [422, '+4915112345701']);
+    assert.match(ada.at!.text, /only way to sign in/);
+    await app.owner.query(`update users set email = $2, email_key = $2, email_verified_at = now() where id = $1`, [id, email]);
+    ada.at = form;
+    await ada.submit({ decision: 'remove' });
+    assert.match(ada.at!.url, /\/account\/profile/);
+    assert.equal((await row(id))?.['phone'], null);
+  });
+
   it('ask whoever signed in long ago to sign in again, and lead back to where they were', async () => {
     const { id, email } = await person();
     const ada = await enter(email);

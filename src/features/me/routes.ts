@@ -9,7 +9,7 @@ import { forgetDevice } from './devices.ts';
 import { type ExportDeps, exportAccount } from './export.ts';
 import type { ContactKind, ContactStarted } from './index.ts';
 import { changeNotifications, notificationsOf } from './notifications.ts';
-import { forgetPhone } from './phone.ts';
+import { forgetPhone, type PhoneDeps } from './phone.ts';
 import {
   CHANGE_STARTED,
   CHANGED,
@@ -28,7 +28,7 @@ import {
 } from './schema.ts';
 import { devicesOf, findMe } from './store.ts';
 
-export interface OwnAccountDeps extends DeletionDeps, ExportDeps {
+export interface OwnAccountDeps extends DeletionDeps, ExportDeps, PhoneDeps {
   /** How the person has to have signed in for what changes who they are here. */
   demandOf(userId: string): Promise<AssuranceDemand>;
   /** Sends a code to the new address or number. Throws 422 where it is none, 429, and 503 where nothing can be sent there. */
@@ -115,12 +115,12 @@ export function ownAccountRoutes(deps: OwnAccountDeps): Route[] {
     }),
     route('DELETE /api/me/phone', {
       summary: 'Remove your phone number',
-      description: STEP_UP,
+      description: `It stays where nothing else would open the account: 409 \`phone.last_way_in\`. ${STEP_UP}`,
       tag,
       access,
       versioned: false,
       reply: DELETED,
-      errors: [404],
+      errors: [404, 409],
       handle: async (scope) => {
         const userId = await fresh(scope);
         await forgetPhone(deps, scope, userId);

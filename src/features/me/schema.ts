@@ -49,7 +49,7 @@ export const DELETION = Type.Object({
 export const EXPORT = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
   description:
-    'Everything that is kept of you, less secrets: profile, factors, identities, devices, sessions, grants, memberships, agreements, activity',
+    'Everything that is kept of you, less secrets: profile, factors, identities, devices, sessions, grants, memberships with what each tenant keeps (attributes, API keys, months of use), invitations, agreements, and activity, the newest 5000 events',
   additionalProperties: true,
 });
 

@@ -94,6 +94,18 @@ export async function removePhone(sql: Sql, userId: string, at: Date): Promise<v
   ]);
 }
 
+/** Whether something else opens the account: a proven address, an identity elsewhere, a passkey, or a password with a name to go with it. */
+export async function hasWayInWithoutPhone(sql: Sql, userId: string): Promise<boolean> {
+  const { rows } = await sql.raw<{ rows: { other: boolean }[] }>(
+    `select u.email_verified_at is not null or exists (select from identities i where i.user_id = u.id)
+       or exists (select from credentials c where c.user_id = u.id
+         and (c.type = 'passkey' or (c.type = 'password' and (u.email is not null or u.username is not null)))) as other
+     from users u where u.id = ?`,
+    [userId],
+  );
+  return rows[0]?.other === true;
+}
+
 /** Whether somebody has the address or number already. */
 export async function isTaken(sql: Sql, kind: ContactKind, key: string): Promise<{ id: string; email: string | null } | undefined> {
   const column = kind === 'email' ? 'email_key' : 'phone';
@@ -149,4 +161,25 @@ const EXPORT = {
 /** Less every secret. */
 export async function exportRow(db: Database, userId: string): Promise<ExportRow | undefined> {
   return (await db.query<ExportRow>(EXPORT, [userId]))[0];
+}
+
+export interface KeptByTenant {
+  attributes: Record<string, unknown>;
+  /** Months in which the person counted. */
+  usage: string[];
+  apiKeys: unknown[];
+}
+
+/** What one tenant keeps of its member, less secrets; in a transaction of that tenant. */
+export async function keptByTenant(sql: Sql, tenantId: string, userId: string): Promise<KeptByTenant | undefined> {
+  const { rows } = await sql.raw<{ rows: KeptByTenant[] }>(
+    `select m.attributes,
+       (select coalesce(jsonb_agg(p.period order by p.period), '[]') from usage_people p where p.tenant_id = m.tenant_id and p.user_id = m.user_id) as usage,
+       (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'name', k.name, 'prefix', k.prefix, 'permissions', k.permissions, 'createdAt', k.created_at,
+           'lastUsedAt', k.last_used_at, 'expiresAt', k.expires_at) order by k.created_at, k.id), '[]')
+         from api_keys k where k.tenant_id = m.tenant_id and k.owner_user_id = m.user_id) as "apiKeys"
+     from memberships m where m.tenant_id = ? and m.user_id = ?`,
+    [tenantId, userId],
+  );
+  return rows[0];
 }

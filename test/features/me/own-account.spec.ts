@@ -133,6 +133,42 @@ describe('a person’s own account over the API', function () {
     assert.equal((await as(ada, 'DELETE', '/api/me/phone')).status, 404);
   });
 
+  it('ends what is under way by way of a number that is removed, once of many times at once', async () => {
+    const ada = await person();
+    await app.owner.query(`update users set phone = '+4915112345601', phone_verified_at = now() where id = $1`, [ada.id]);
+    await app.owner.query(
+      `insert into journeys (id, kind, user_id, state, expires_at) values ('half-way-' || $1, 'sign-in', $1::uuid, '{}', now() + interval '1 hour')`,
+      [ada.id],
+    );
+    await app.owner.query(
+      `insert into known_devices (user_id, device_hash, trusted_until) values ($1, 'by-text', now() + interval '1 day')`,
+      [ada.id],
+    );
+    const answers = await Promise.all([1, 2, 3].map(() => as(ada, 'DELETE', '/api/me/phone')));
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 404, 404]);
+    assert.deepEqual(await eventsOf(ada.id, 'phone.%'), ['phone.removed success']);
+    const { rows } = await app.owner.query(
+      `select (select count(*)::int from journeys where user_id = $1) as journeys,
+         (select count(*)::int from known_devices where user_id = $1 and trusted_until is not null) as trusted`,
+      [ada.id],
+    );
+    assert.deepEqual(rows, [{ journeys: 0, trusted: 0 }]);
+  });
+
+  it('keeps a proven number that is the only way into the account', async () => {
+    const ada = await person();
+    const phone = '+4915112345602';
+    await app.owner.query(
+      `update users set phone = $2, phone_verified_at = now(), email = null, email_key = null, email_verified_at = null where id = $1`,
+      [ada.id, phone],
+    );
+    const refused = await as(ada, 'DELETE', '/api/me/phone');
+    assert.deepEqual([refused.status, refused.body['code']], [409, 'phone.last_way_in'], refused.text);
+    assert.equal((await row(ada.id))['phone'], phone);
+    await app.owner.query(`update users set username = $2, username_key = $2 where id = $1`, [ada.id, `named${people}`]);
+    assert.equal((await as(ada, 'DELETE', '/api/me/phone')).status, 200, 'a password with a name to go with it opens it');
+  });
+
   it('ends a change of address that is half way when the person is disabled or changes the password', async () => {
     const causes: ((ada: Person) => Promise<Reply[]>)[] = [
       async ({ id }) => [
@@ -202,10 +238,34 @@ describe('a person’s own account over the API', function () {
   it('exports everything that is kept of the person, and no secret', async () => {
     const ada = await person();
     await as(ada, 'PATCH', '/api/me', { familyName: 'Lovelace' });
+    const { home_tenant_id: tenantId } = await row(ada.id);
+    await app.owner.query(`update memberships set attributes = '{"desk": 7}' where user_id = $1`, [ada.id]);
+    await app.owner.query(`insert into usage_people (tenant_id, period, user_id) values ($1, '2026-01-01', $2)`, [tenantId, ada.id]);
+    await app.owner.query(
+      `insert into api_keys (id, tenant_id, name, prefix, key_hash, permissions, owner_user_id) values (gen_random_uuid(), $1, 'mine', 'gh_1', 'hash-of-' || $2, '{}', $2::uuid)`,
+      [tenantId, ada.id],
+    );
     const { status, body, text } = await as(ada, 'GET', '/api/me/export');
     assert.equal(status, 200, text);
-    for (const part of ['profile', 'factors', 'identities', 'devices', 'sessions', 'grants', 'memberships', 'agreements', 'activity'])
+    for (const part of [
+      'profile',
+      'factors',
+      'identities',
+      'devices',
+      'sessions',
+      'grants',
+      'memberships',
+      'invitations',
+      'agreements',
+      'activity',
+    ])
       assert.ok(part in body, part);
+    const [kept] = body['memberships'] as { attributes: unknown; usage: string[]; apiKeys: { name: string }[] }[];
+    assert.deepEqual(
+      [kept?.attributes, kept?.usage.includes('2026-01-01'), kept?.apiKeys.map(({ name }) => name)],
+      [{ desk: 7 }, true, ['mine']],
+    );
+    assert.doesNotMatch(text, /hash-of-/);
     assert.equal((body['profile'] as Record<string, unknown>)['familyName'], 'Lovelace');
     assert.ok((body['activity'] as { type: string }[]).some(({ type }) => type === 'user.updated'));
     assert.doesNotMatch(text, /\$argon2|sealed|"hash"|device_hash|"data":\{"hash/i);

@@ -43,6 +43,7 @@ export const ownAccount = {
   'contact.other': 'Eine andere verwenden',
   'contact.remove_phone': 'Nummer entfernen',
   'contact.phone_removed': 'Ihre Nummer wurde entfernt.',
+  'contact.phone_last': 'Das ist Ihr einziger Weg, sich anzumelden. Fügen Sie zuerst eine E-Mail-Adresse oder einen Passkey hinzu.',
   'contact.same': 'Das ist bereits hinterlegt.',
   'contact.taken': 'Das gehört inzwischen zu einem anderen Konto.',
   'contact.phone_invalid': 'Bitte geben Sie eine Nummer mit Landesvorwahl ein, etwa +49 30 901820.',

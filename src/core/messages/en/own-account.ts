@@ -43,6 +43,7 @@ export const ownAccount = {
   'contact.other': 'Use another',
   'contact.remove_phone': 'Remove the number',
   'contact.phone_removed': 'Your number has been removed.',
+  'contact.phone_last': 'This is your only way to sign in. Add an email address or a passkey first.',
   'contact.same': 'This is what you have already.',
   'contact.taken': 'This belongs to another account by now.',
   'contact.phone_invalid': 'Please enter a number with its country code, such as +44 20 7946 0958.',

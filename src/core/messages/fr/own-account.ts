@@ -43,6 +43,7 @@ export const ownAccount = {
   'contact.other': 'En utiliser un autre',
   'contact.remove_phone': 'Supprimer le numéro',
   'contact.phone_removed': 'Votre numéro a été supprimé.',
+  'contact.phone_last': 'C’est votre seul moyen de vous connecter. Ajoutez d’abord une adresse e-mail ou une clé d’accès.',
   'contact.same': 'C’est déjà ce qui est enregistré.',
   'contact.taken': 'Cela appartient désormais à un autre compte.',
   'contact.phone_invalid': 'Veuillez saisir un numéro avec l’indicatif du pays, par exemple +33 1 99 00 12 34.',
