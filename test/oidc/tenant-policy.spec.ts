@@ -171,7 +171,16 @@ describe('what a tenant asks for, at the protocol', function () {
       { username: person.login, password: person.password, tenant },
       basicAuth(direct),
     );
-    assert.equal(login.status, 403, login.text);
+    // Which leads on, see login/direct-asked.spec.ts, and to no token by itself.
+    assert.deepEqual([login.status, login.body['code'], login.body['methods']], [401, 'auth.mfa_required', ['email-otp']], login.text);
+    assert.equal(login.text.includes('_token"'), false);
+    const second = await server.api(
+      'POST',
+      '/api/auth/login/2fa',
+      { mfaToken: login.body['mfaToken'], code: '000000', tenant },
+      basicAuth(direct),
+    );
+    assert.equal(second.status, 401, second.text);
   });
 });
 
