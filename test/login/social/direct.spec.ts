@@ -54,6 +54,26 @@ describe('what apps and providers do directly', () => {
       assert.match((await lastRefusal()) ?? '', /token\.audience|id_token\.(aud|refused)/);
     });
 
+  for (const provider of ['oidc', 'google', 'apple'] as const)
+    it(`an id_token of ${provider} in another issuer’s name is refused, though its key signed it`, async () => {
+      Object.assign(site.fake, { hostile: { iss: 'https://evil.test' } });
+      const answer = await social({ provider, id_token: await site.fake.idToken(provider) });
+      assert.deepEqual([answer.status, answer.body['code']], [401, 'auth.invalid_credentials']);
+      assert.match((await lastRefusal()) ?? '', /^id_token\./);
+    });
+
+  it('an id_token with another nonce than the app names, or with none, is refused; with that one it is good', async () => {
+    for (const [made, status] of [
+      ['another', 401],
+      [undefined, 401],
+      ['its-own', 200],
+    ] as const) {
+      const answer = await social({ provider: 'oidc', id_token: await site.fake.idToken('oidc', made), nonce: 'its-own' });
+      assert.equal(answer.status, status, `${made} ${answer.text}`);
+      if (status === 401) assert.equal(await lastRefusal(), 'id_token.nonce');
+    }
+  });
+
   it('an app signs somebody in by a code with its verifier, once', async () => {
     const redirectUri = 'https://app.test/from-google';
     const page = new URL('https://accounts.google.com/o/oauth2/v2/auth');
