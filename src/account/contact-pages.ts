@@ -19,7 +19,13 @@ const partsOf = (deps: OwnPagesDeps): ContactDeps => ({ ...deps, ...deps.own.con
 
 async function changeOf(deps: OwnPagesDeps, { person, session, page }: Visit, kind: ContactKind) {
   const me = await findMe(deps.db, person.id);
-  const own = { id: person.id, homeTenantId: person.homeTenantId, email: me?.email ?? undefined, phone: me?.phone ?? undefined };
+  const own = {
+    id: person.id,
+    homeTenantId: person.homeTenantId,
+    email: me?.email ?? undefined,
+    phone: me?.phone ?? undefined,
+    phoneProven: (me?.phone_verified_at ?? null) !== null,
+  };
   return { kind, id: contactChangeId(kind, session.id), person: own, locale: page.locale ?? 'en' };
 }
 

@@ -28,6 +28,7 @@ export interface ContactPerson {
   homeTenantId: string;
   email?: string | undefined;
   phone?: string | undefined;
+  phoneProven: boolean;
 }
 
 /** Which change it is: a secret name, or the session that it is made in. */
@@ -56,7 +57,8 @@ export async function startContactChange(deps: ContactDeps, scope: Scope, change
   const value = nextOf(kind, typed);
   if (value === undefined) return { errors: { [kind]: kind === 'email' ? 'email.invalid' : 'contact.phone_invalid' } };
   const key = keyOf(kind, value);
-  if (key === (kind === 'email' ? person.email?.toLowerCase() : person.phone)) return { errors: { [kind]: 'contact.same' } };
+  if (kind === 'email' ? key === person.email?.toLowerCase() : person.phoneProven && key === person.phone)
+    return { errors: { [kind]: 'contact.same' } };
   if (kind === 'phone' && !deps.queueText) return { errors: { phone: 'contact.no_texts' } };
   const atHome = { ...scope, tenantId: person.homeTenantId };
   const about = { target: { type: 'user', id: person.id }, personId: person.id };

@@ -187,7 +187,13 @@ async function membershipsWithAll(db: Database, userId: string): Promise<unknown
 async function about(db: Database, userId: string) {
   const me = await findMe(db, userId);
   if (!me) throw notFound('user');
-  const person = { id: me.id, homeTenantId: me.home_tenant_id, email: me.email ?? undefined, phone: me.phone ?? undefined };
+  const person = {
+    id: me.id,
+    homeTenantId: me.home_tenant_id,
+    email: me.email ?? undefined,
+    phone: me.phone ?? undefined,
+    phoneProven: me.phone_verified_at !== null,
+  };
   return { person, locale: pickLocale(me.locale ?? undefined) };
 }
 

@@ -106,13 +106,11 @@ export async function hasWayInWithoutPhone(sql: Sql, userId: string): Promise<bo
   return rows[0]?.other === true;
 }
 
-/** Whether somebody has the address or number already. */
+/** Who has the address already, or has proven the number: one that is not proven is nobody's. */
 export async function isTaken(sql: Sql, kind: ContactKind, key: string): Promise<{ id: string; email: string | null } | undefined> {
-  const column = kind === 'email' ? 'email_key' : 'phone';
-  return (await sql('users')
-    .where({ [column]: key })
-    .select('id', 'email')
-    .first()) as { id: string; email: string | null } | undefined;
+  const query =
+    kind === 'email' ? sql('users').where({ email_key: key }) : sql('users').where({ phone: key }).whereNotNull('phone_verified_at');
+  return (await query.select('id', 'email').first()) as { id: string; email: string | null } | undefined;
 }
 
 export async function setSettings(sql: Sql, userId: string, settings: Readonly<Record<string, unknown>>, at: Date): Promise<void> {

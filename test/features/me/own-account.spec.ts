@@ -133,6 +133,18 @@ describe('a person’s own account over the API', function () {
     assert.equal((await as(ada, 'DELETE', '/api/me/phone')).status, 404);
   });
 
+  it('lets a number be proven that stands unproven at the person, and at somebody else who was said to have it', async () => {
+    const [ada, eve] = [await person(), await person()];
+    const phone = '+4915112345603';
+    await app.owner.query('update users set phone = $2 where id = any($1)', [[ada.id, eve.id], phone]);
+    const begun = await as(ada, 'POST', '/api/me/phone', { phone });
+    assert.equal(begun.status, 202, begun.text);
+    const code = codeIn((await mailTo(phone, /./)).text);
+    const done = await as(ada, 'POST', '/api/me/phone/verify', { changeToken: begun.body['changeToken'], code });
+    assert.deepEqual([done.status, done.body], [200, { phone, phoneVerified: true }], done.text);
+    assert.equal((await as(ada, 'POST', '/api/me/phone', { phone })).status, 422, 'once proven there is nothing to change');
+  });
+
   it('ends what is under way by way of a number that is removed, once of many times at once', async () => {
     const ada = await person();
     await app.owner.query(`update users set phone = '+4915112345601', phone_verified_at = now() where id = $1`, [ada.id]);
