@@ -27,7 +27,8 @@ type Handler = (deps: SecurityDeps, visit: Visit) => Promise<void>;
 const HOME = '/account/security';
 const UNPROCESSABLE = 422;
 
-export const securityPage: Handler = async (deps, { ctx, person, page }) => {
+export const securityPage: Handler = async (deps, visit) => {
+  const { ctx, person, page } = visit;
   const factors = await findFactors(deps.db, person.id);
   const rows = (type: Factor['type']) =>
     factors
@@ -43,7 +44,7 @@ export const securityPage: Handler = async (deps, { ctx, person, page }) => {
   const [passkeys, apps] = [rows('passkey'), rows('totp')];
   showAccountPage(ctx, deps.view, 'account-security', {
     ...page,
-    notice: noticeOf(ctx),
+    notice: noticeOf(deps, visit),
     passkeys,
     apps,
     codes: passkeys.length + apps.length === 0 ? undefined : { left: codes?.codesLeft ?? 0 },
@@ -60,15 +61,21 @@ const mayLink = async ({ identities }: SecurityDeps, { id, homeTenantId }: Visit
 
 const NOTICES: Readonly<Record<string, MessageKey>> = { renamed: 'security.renamed' };
 
-/** The name of what was added or removed is the person's own; what else is in the address is not shown. */
-function noticeOf({ query: { done, name } }: Context): Note | undefined {
-  if ((done === 'added' || done === 'removed') && typeof name === 'string')
-    return { key: `security.${done}`, values: { name: [...name].slice(0, 60).join('') } };
+/** The name of what was added or removed is shown where this session was sent here with it: nobody's link writes on this page. */
+function noticeOf({ box }: SecurityDeps, { ctx: { query }, session }: Visit): Note | undefined {
+  const { done, name, mark } = query;
+  if ((done === 'added' || done === 'removed') && typeof name === 'string' && typeof mark === 'string')
+    return box.macAll(NOTICE, noticed(session.id, done, name)).includes(mark) ? { key: `security.${done}`, values: { name } } : undefined;
   return typeof done === 'string' ? NOTICES[done] : undefined;
 }
 
-const doneWith = (ctx: Context, done: string, name = ''): void =>
-  seeOther(ctx, `${HOME}?${new URLSearchParams({ done, ...(name ? { name } : {}) })}`);
+const NOTICE = 'account-notice';
+const noticed = (...parts: [session: string, done: string, name: string]): string => JSON.stringify(parts);
+
+function doneWith({ box }: SecurityDeps, { ctx, session }: Visit, done: 'added' | 'removed' | 'renamed', name = ''): void {
+  const about = name ? { name, mark: box.mac(NOTICE, noticed(session.id, done, name)) } : {};
+  seeOther(ctx, `${HOME}?${new URLSearchParams({ done, ...about })}`);
+}
 
 /** Hands on whoever may change their factors now, with what they have. */
 const fresh =
@@ -124,7 +131,7 @@ async function enrol(deps: SecurityDeps, visit: Visit, kind: EnrolmentId, input:
     const factors = await findFactors(deps.db, person.id);
     // Whoever has nothing to fall back on is led to the codes at once.
     if (!factors.some(({ type }) => type === 'recovery-code')) seeOther(ctx, `${HOME}/codes`);
-    else doneWith(ctx, 'added', factors.find((factor) => factor.id === id)?.name);
+    else doneWith(deps, visit, 'added', factors.find((factor) => factor.id === id)?.name);
     return undefined;
   } catch (error) {
     return faultOf(error, kind);
@@ -169,7 +176,7 @@ export const rename: Handler = fresh(async (deps, visit, factors) => {
     return showAccountPage(ctx, deps.view, 'account-rename', data, { status: UNPROCESSABLE });
   }
   await renameFactor(deps.enrolments, scope, { userId: person.id, id, name });
-  doneWith(ctx, 'renamed');
+  doneWith(deps, visit, 'renamed');
 });
 
 const losesCodes = (factors: readonly Factor[]): boolean =>
@@ -187,7 +194,7 @@ export const remove: Handler = fresh(async (deps, visit, factors) => {
   if (form['decision'] === 'deny') return seeOther(ctx, HOME);
   try {
     await removeFactor(deps.enrolments, scope, { userId: person.id, id });
-    doneWith(ctx, 'removed', name);
+    doneWith(deps, visit, 'removed', name);
   } catch (error) {
     const data = { ...page, ...faultOf(error), name, codesToo: false };
     showAccountPage(ctx, deps.view, 'account-remove', data, { status: UNPROCESSABLE });

@@ -97,6 +97,29 @@ describe('the factors of a person', () => {
     for (const { text } of rows) assert.ok(!(text ?? '').includes(secretOf(page.text)));
   });
 
+  it('are named in a notice only to the session that added or removed them: no link writes on the page', async () => {
+    const [browser, other] = [await signedIn(await newPerson()), await signedIn(await newPerson())];
+    const secret = await addApp(browser, 'First');
+    const [, removal] = /href="(\/account\/security\/[^"]+\/remove)"/.exec((await at(browser, '/account/security')).text) ?? [];
+    // The step that set it up is used.
+    const code = await generate({ secret, epoch: Math.floor(Date.now() / 1000) + 30 });
+    const { page: asks } = await submit(browser, await at(browser, removal!), { code });
+    const { page: removed } = await submit(browser, asks!, {});
+    assert.match(removed?.text ?? '', /First has been removed/);
+    const mark = new URL(removed!.url).searchParams.get('mark');
+    assert.ok(mark);
+    for (const [who, link] of [
+      [other, { done: 'removed', name: 'First', mark }],
+      [browser, { done: 'removed', name: 'Call 555 0100, your account', mark }],
+      [browser, { done: 'added', name: 'First', mark }],
+      [browser, { done: 'removed', name: 'First' }],
+    ] as const)
+      assert.ok(
+        !/has been (added|removed)/.test((await at(who, `/account/security?${new URLSearchParams(link)}`)).text),
+        JSON.stringify(link),
+      );
+  });
+
   it('give up an enrolment after five wrong codes, and begin a new one with another key', async () => {
     const browser = await signedIn(await newPerson());
     const page = await at(browser, '/account/security/totp');
