@@ -58,6 +58,13 @@ export class Jar {
     }
   }
 
+  /** A jar with the cookies of that name, which later ones do not get into. */
+  only(name: string): Jar {
+    const jar = new Jar();
+    for (const [key, cookie] of this.#cookies) if (cookie.name === name) jar.#cookies.set(key, cookie);
+    return jar;
+  }
+
   header(path: string): string {
     return [...this.#cookies.values()]
       .filter((cookie) => path.startsWith(cookie.path))

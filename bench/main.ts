@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import argon2 from 'argon2';
 import { BESIDE, BESIDE_BUDGET, SIGN_INS_PER_SECOND, signInsBesideTokens, TOKENS_PER_SECOND } from './beside.ts';
 import { measure, median, type Sample } from './load.ts';
-import { OPERATIONS, type Target } from './operations.ts';
+import { OPERATIONS, SIGN_IN, type Target } from './operations.ts';
 import { startTargets } from './targets.ts';
 
 const { values: options } = parseArgs({
@@ -31,8 +31,6 @@ interface Row {
   budget: string;
 }
 
-const SIGN_IN = 'whole sign-in';
-
 const BUDGETS: Readonly<Record<string, string>> = {
   discovery: '> 1 x, 0 SQL',
   'client_credentials RS256': '>= 0.8 x, 1 SQL',
@@ -41,8 +39,8 @@ const BUDGETS: Readonly<Record<string, string>> = {
   refresh: '>= 0.6 x, <= 3 SQL',
   introspection: '>= 0.5 x, <= 2 SQL',
   userinfo: '>= 0.5 x, <= 2 SQL',
-  [SIGN_IN]: '<= 2.2 x CPU without the hash, <= 30 SQL',
 };
+const SIGN_IN_BUDGET = '<= 2.2 x CPU without the hash, <= 30 SQL';
 
 /** CPU seconds of one password check on the machine as it is now, with as many at once as the server allows itself: two cost more than twice one. */
 async function hashCpuSeconds(): Promise<number> {
@@ -81,7 +79,7 @@ try {
         const result = await round(target, name);
         samples[target.name].push(result.sample);
         if (target.name === 'gatehouse') statements.push(result.statements);
-        if (target.name === 'gatehouse' && name === SIGN_IN) hashes.push(await hashCpuSeconds());
+        if (target.name === 'gatehouse' && name.startsWith(SIGN_IN)) hashes.push(await hashCpuSeconds());
       }
     }
     const per = (which: 'bare' | 'gatehouse'): number => median(samples[which].map((one) => one.perCpuSecond));
@@ -92,10 +90,10 @@ try {
       gatehouse: per('gatehouse'),
       ratio: per('gatehouse') / per('bare'),
       cpuRatio: cpu('gatehouse') / cpu('bare'),
-      ...(name === SIGN_IN ? { cpuRatioWithoutHash: (cpu('gatehouse') - median(hashes)) / cpu('bare') } : {}),
+      ...(name.startsWith(SIGN_IN) ? { cpuRatioWithoutHash: (cpu('gatehouse') - median(hashes)) / cpu('bare') } : {}),
       statementsPerRequest: median(statements),
       p50Ms: { bare: median(samples.bare.map((one) => one.p50Ms)), gatehouse: median(samples.gatehouse.map((one) => one.p50Ms)) },
-      budget: BUDGETS[name] ?? '',
+      budget: name.startsWith(SIGN_IN) ? SIGN_IN_BUDGET : (BUDGETS[name] ?? ''),
     });
     if (!options.json) process.stderr.write(`${name} done\n`);
   }
@@ -108,11 +106,11 @@ try {
     console.log(
       `requests per CPU-second of the server process, medians of ${rounds} rounds; one password hash costs ${(median(hashes) * 1000).toFixed(1)} ms CPU`,
     );
-    console.log('operation                     bare  gatehouse  ratio   SQL  p50 ms bare / ours  budget');
+    console.log('operation                       bare  gatehouse  ratio   SQL  p50 ms bare / ours  budget');
     for (const row of rows) {
       const ratio = row.cpuRatioWithoutHash === undefined ? `${row.ratio.toFixed(2)} x` : `${row.cpuRatioWithoutHash.toFixed(2)} x CPU`;
       console.log(
-        `${row.operation.padEnd(26)} ${row.bare.toFixed(0).padStart(7)} ${row.gatehouse.toFixed(0).padStart(10)}  ${ratio.padEnd(10)} ${row.statementsPerRequest.toFixed(1).padStart(4)}  ${`${row.p50Ms.bare.toFixed(1)} / ${row.p50Ms.gatehouse.toFixed(1)}`.padEnd(19)}  ${row.budget}`,
+        `${row.operation.padEnd(28)} ${row.bare.toFixed(0).padStart(7)} ${row.gatehouse.toFixed(0).padStart(10)}  ${ratio.padEnd(10)} ${row.statementsPerRequest.toFixed(1).padStart(4)}  ${`${row.p50Ms.bare.toFixed(1)} / ${row.p50Ms.gatehouse.toFixed(1)}`.padEnd(19)}  ${row.budget}`,
       );
     }
     if (beside) {
