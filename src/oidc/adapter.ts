@@ -152,7 +152,9 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
           target.tokens.set(`${model}:${key}`, { model, id: key, grant_id, client_id: payload.clientId!, payload: stored, expires_at });
         } else {
           const user_code = payload.userCode ? keyOf('user-code', payload.userCode) : null;
-          target.objects.set(`${model}:${key}`, { model, id: key, grant_id, user_code, payload: stored, expires_at });
+          // The answer to an interaction that another window has gone on from meanwhile would bring it back.
+          const known = model === 'Interaction' && payload.result !== undefined;
+          target.objects.set(`${model}:${key}`, { model, id: key, grant_id, user_code, payload: stored, expires_at, known });
         }
       }
       if (!unit) await write(db, target);
@@ -171,6 +173,7 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
         const known = unit?.sessions.get(key) ?? (await findSession(db, key));
         return known && restore(id, known);
       }
+      if (model === 'Interaction' && unit?.finishes === key) return undefined;
       if (unit?.deletions.some((gone) => gone.kind === 'object' && gone.model === model && gone.id === key)) return undefined;
       const pending = unit?.objects.get(`${model}:${key}`) ?? unit?.tokens.get(`${model}:${key}`);
       if (pending) return restore(id, pending);
@@ -223,6 +226,10 @@ export function createAdapter(deps: AdapterDeps): AdapterFactory {
         return remove({ kind: 'grant', model, id: key });
       }
       unit?.objects.delete(`${model}:${key}`);
+      if (model === 'Interaction' && unit?.deferDeletes) {
+        unit.finishes = key;
+        return;
+      }
       return remove({ kind: TOKENS.has(model) ? 'token' : 'object', model, id: key });
     },
 

@@ -130,7 +130,12 @@ async function record(ctx: Context, unit: Unit | undefined, deps: AuditDeps): Pr
   const scope = protocol && scopeOf(protocol, deps.tenantId);
   if (unit && !unit.isEmpty) {
     const events = [...unit.audit, ...(event ? [event] : [])];
-    const won = await flush(deps.db, unit, scope ? await deps.audit.rows(scope, events) : []);
+    const rows = scope ? await deps.audit.rows(scope, events) : [];
+    let won = await flush(deps.db, unit, rows);
+    if (!won && unit.finishes !== undefined) {
+      unit.join();
+      won = await flush(deps.db, unit, rows);
+    }
     if (!won && scope) await refuseSecondUse(ctx, scope, deps);
     return;
   }

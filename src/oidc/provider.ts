@@ -10,6 +10,7 @@ import { type ClientModelDeps, useClientCache } from './client-models.ts';
 import { type ConfigurationDeps, configure } from './configuration.ts';
 import { useFormPages } from './form-page.ts';
 import { type JwtTokenDeps, useJwtAccessTokens } from './introspection.ts';
+import { makeOneSessionEach } from './one-sign-in.ts';
 import { type OutageDeps, useOutage } from './outage.ts';
 import { type ProviderSignOutHook, useProviderSignOut } from './provider-sign-out.ts';
 import { limitSessions } from './session-limit.ts';
@@ -92,6 +93,7 @@ export function createProvider(deps: ProviderDeps, settings: IssuerSettings): Pr
       rememberOnce(deps.db, storageKey(issuer, 'ReplayDetection', `${iss}\n${jti}`), exp);
     limitSessions(provider, deps);
     handSessionsOver(provider);
+    makeOneSessionEach(provider);
     queueLogouts(provider);
     nameServedPath(provider);
     useProviderSignOut(provider, deps);

@@ -14,6 +14,8 @@ export interface ObjectRow {
   user_code: string | null;
   payload: object;
   expires_at: string;
+  /** Was stored before: it may be written only while it is still there. */
+  known: boolean;
 }
 
 export interface TokenRow {
@@ -75,6 +77,8 @@ export class Unit {
   readonly jobs: Job[] = [];
   /** The compare-and-set that decides whether anything of this unit happens. */
   consume: { model: string; id: string } | undefined;
+  /** The interaction that this request goes on from: where another went on from it first, nothing of this unit happens either. */
+  finishes: string | undefined;
   /** What a repetition of this request is to be answered with. */
   seal: Replay | undefined;
   /** Set by the adapter when the presented refresh token was consumed a moment ago. */
@@ -90,7 +94,13 @@ export class Unit {
 
   get isEmpty(): boolean {
     const written = this.objects.size + this.tokens.size + this.grants.size + this.sessions.size + this.deletions.length + this.jobs.length;
-    return !this.consume && written === 0;
+    return !this.consume && this.finishes === undefined && written === 0;
+  }
+
+  /** What is left to do where another request went on from the interaction: to join the session that it made, while that has not ended. */
+  join(): void {
+    this.finishes = undefined;
+    for (const session of this.sessions.values()) session.known = true;
   }
 }
 
@@ -103,17 +113,21 @@ export const SESSION_HANDOVER_SECONDS = 10;
 // Grants are locked before what hangs on them, and before sessions, in flushes and in deletions alike: the other order deadlocked in 5 % of such
 // races. Where the session ended meanwhile, neither it nor what would hang on it is written: nothing outlives what it was given in.
 // So is the grant of what is put beside a session: its foreign key would lock it last, and one such race in forty deadlocked. Jobs come after the
-// sessions, as in every other end of one: their keys are locked too. Whose access is ended is locked before everything else, there and here.
+// sessions, as in every other end of one: their keys are locked too. An interaction is locked before the grants: of those that finish it at once, one
+// writes the grant and the session that all of them have, and the others see both when they come again. Whose access is ended is locked before
+// everything else, there and here.
 const FLUSH = `
-with held as materialized (
+with arriving as materialized (select r.* from jsonb_to_recordset($9) as r(user_id uuid, epoch integer) where r.epoch is not null),
+present as materialized (select u.id, u.access_epoch from users u where u.id in (select user_id from arriving) for share of u),
+welcome as (select 1 where not exists (select 1 from arriving a where not exists (select 1 from present p where p.id = a.user_id and p.access_epoch = a.epoch))),
+finished as (delete from oidc_objects where model = 'Interaction' and id = $13 and exists (select 1 from welcome) returning 1),
+first as (select 1 from welcome where $13::text is null or exists (select 1 from finished)),
+held as materialized (
   select id from oidc_grants where id = (select grant_id from oidc_objects where model = $1 and id = $2) for key share),
 consumed as (
   update oidc_objects set consumed_at = clock_timestamp(), replay_key = $3, replay = $4
-  where model = $1 and id = $2 and consumed_at is null and (grant_id is null or exists (select 1 from held)) returning 1),
-arriving as materialized (select r.* from jsonb_to_recordset($9) as r(user_id uuid, epoch integer) where r.epoch is not null),
-present as materialized (select u.id, u.access_epoch from users u where u.id in (select user_id from arriving) for share of u),
-go as (select 1 where ($1::text is null or exists (select 1 from consumed))
-  and not exists (select 1 from arriving a where not exists (select 1 from present p where p.id = a.user_id and p.access_epoch = a.epoch))),
+  where exists (select 1 from first) and model = $1 and id = $2 and consumed_at is null and (grant_id is null or exists (select 1 from held)) returning 1),
+go as (select 1 from first where $1::text is null or exists (select 1 from consumed)),
 deletion as materialized (select r.* from go, jsonb_to_recordset($5) as r(kind text, model text, id text)),
 locked as materialized (select g.id from oidc_grants g where g.id in (select id from deletion where kind in ('grant', 'of-grant')) order by g.id for update),
 gone_objects as (
@@ -132,9 +146,12 @@ session as materialized (
   select r.* from go, jsonb_to_recordset($9) as r(id text, uid text, user_id uuid, sids text[], payload jsonb, sealed text, expires_at timestamptz, known boolean, replaces text, upstream text)),
 putting as materialized (
   select r.* from go, jsonb_to_recordset($6) as r(id text, user_id uuid, client_id text, payload jsonb, expires_at timestamptz)),
-held_grants as materialized (select g.id from oidc_grants g where g.id in (select id from putting) order by g.id for update),
 objects as materialized (
-  select r.* from go, jsonb_to_recordset($7) as r(model text, id text, grant_id text, user_code text, payload jsonb, expires_at timestamptz)),
+  select r.* from go, jsonb_to_recordset($7) as r(model text, id text, grant_id text, user_code text, payload jsonb, expires_at timestamptz, known boolean)),
+there as materialized (
+  select o.model, o.id from oidc_objects o where (o.model, o.id) in (select model, id from objects where known) for update),
+held_grants as materialized (
+  select g.id from oidc_grants g where (select count(*) from there) >= 0 and g.id in (select id from putting) order by g.id for update),
 needed_grants as materialized (
   select g.id from oidc_grants g where exists (select 1 from session where known) and g.id in (select grant_id from objects) order by g.id for key share),
 alive as materialized (
@@ -145,7 +162,8 @@ put_grants as (
   on conflict (id) do update set payload = excluded.payload, expires_at = excluded.expires_at),
 put_objects as (
   insert into oidc_objects (model, id, grant_id, user_code, payload, expires_at)
-  select r.* from objects r where r.grant_id is null or not exists (select 1 from ended)
+  select r.model, r.id, r.grant_id, r.user_code, r.payload, r.expires_at from objects r
+  where (r.grant_id is null or not exists (select 1 from ended)) and (not r.known or (r.model, r.id) in (select model, id from there))
   on conflict (model, id) do update set grant_id = excluded.grant_id, payload = excluded.payload, expires_at = excluded.expires_at),
 put_tokens as (
   insert into oidc_access_tokens (model, id, grant_id, client_id, payload, expires_at)
@@ -171,7 +189,7 @@ added as materialized (${addJobsText('$12', 'in_order')})
 select exists (select 1 from go) as won, (select count(id) from added) as jobs`;
 
 /**
- * Commits the unit in one round trip. False: another request consumed first, or the access of who signs in by it was ended meanwhile, and nothing
+ * Commits the unit in one round trip. False: another request consumed or went on first, or the access of who signs in by it was ended meanwhile, and nothing
  * of this unit was written.
  * Throws 503 where the database is away, and what PostgreSQL said where it refused (23503: the grant, client or person is gone).
  */
@@ -190,6 +208,7 @@ export async function flush(db: Database, unit: Unit, auditRows: readonly AuditR
     json(auditRows),
     SESSION_HANDOVER_SECONDS,
     json(unit.jobs.map(jobRow)),
+    unit.finishes ?? null,
   ]);
   return rows[0]?.won === true;
 }

@@ -40,6 +40,18 @@ export function itIsAnOidcAdapter(start: () => Promise<AdapterUnderTest>): void 
     const payloadOf = (kind: string, jti: string, more: object = {}): AdapterPayload =>
       ({ kind, jti, iat: now(), exp: now() + 60, clientId: under.clientId, accountId: under.userId, ...more }) as AdapterPayload;
 
+    it('Interaction: an answer to one that is gone meanwhile does not bring it back', async () => {
+      const adapter = under.adapters('Interaction');
+      const id = newId();
+      await adapter.upsert(id, payloadOf('Interaction', id), 60);
+      const answered = payloadOf('Interaction', id, { result: { login: { accountId: under.userId } } });
+      await adapter.upsert(id, answered, 60);
+      assert.deepEqual((await adapter.find(id))?.result, answered.result);
+      await adapter.destroy(id);
+      await adapter.upsert(id, answered, 60);
+      assert.equal(await adapter.find(id), undefined);
+    });
+
     for (const model of [
       'AuthorizationCode',
       'RefreshToken',

@@ -8,6 +8,7 @@ import { Browser } from '#test/support/browser.ts';
 import {
   type Answer,
   API,
+  authorization,
   authorize,
   basic,
   dpopKey,
@@ -234,6 +235,36 @@ describe('several applications at once in one browser', () => {
     );
     assert.equal(location?.searchParams.get('error') ?? page?.text, 'login_required');
   });
+
+  for (const cookie of [undefined, 'the cookie of a session that is over'])
+    it(`one sign-in that is finished many times at the same instant is one session, and each answer is signed in, with ${cookie ?? 'no cookie'}`, async () => {
+      const { rows: before } = await issuer.owner.query<{ uid: string }>('select uid from oidc_sessions');
+      const browser = new Browser(issuer.url);
+      if (cookie !== undefined) browser.jar.set('gatehouse|/', { value: 'planted', path: '/' });
+      const { path: start, verifier } = authorization('a1');
+      const login = (await browser.request(start)).headers.get('location') ?? '';
+      const resume = (await browser.request(login)).headers.get('location') ?? '';
+      // None is written before all have read.
+      const lock = await issuer.owner.connect();
+      await lock.query('begin');
+      await lock.query(`select from oidc_objects where model = 'Interaction' for update`);
+      const browsers = CLIENTS.map(() => browser.clone());
+      const pending = browsers.map((one) => one.go(resume));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await lock.query('commit');
+      lock.release();
+      const codes = (await Promise.all(pending)).map(({ location }) => location?.searchParams.get('code') ?? '');
+      const { rows } = await issuer.owner.query<{ uid: string }>('select distinct uid from oidc_sessions where not (uid = any($1))', [
+        before.map(({ uid }) => uid),
+      ]);
+      assert.equal(rows.length, 1);
+      const form = { grant_type: 'authorization_code', code_verifier: verifier, redirect_uri: 'https://app.test/cb' };
+      for (const code of codes) {
+        const answer = await issuer.token({ ...form, code }, basic('a1'));
+        assert.equal(answer.status, 200, `${code} ${answer.text}`);
+      }
+      for (const one of browsers) await authorize(issuer, 'a2', { prompt: 'none' }, one).catch(() => assert.fail('not signed in'));
+    });
 
   it('a session that ended while a request was under way is not written again', async () => {
     const { browser } = await authorize(issuer, 'a1');

@@ -40,7 +40,7 @@ describe('a flush against the deletion of its grant', () => {
           const unit = new Unit({ deferDeletes: false });
           unit.consume = { model: 'RefreshToken', id: `r${round}` };
           const id = randomBytes(8).toString('hex');
-          unit.objects.set(id, { model: 'RefreshToken', id, grant_id: grant, user_code: null, payload: {}, expires_at });
+          unit.objects.set(id, { model: 'RefreshToken', id, grant_id: grant, user_code: null, payload: {}, expires_at, known: false });
           unit.tokens.set(id, { model: 'AccessToken', id, grant_id: grant, client_id: 'c', payload: {}, expires_at });
           return flush(db, unit).then((won) => (won ? 'won' : 'lost'));
         };
