@@ -207,6 +207,8 @@ function personOf({ emailVerified = saysVerified }: OpenIdSettings, claims: Read
   };
 }
 
+const isNameOrNothing = (value: unknown): value is string | undefined => value === undefined || (typeof value === 'string' && value !== '');
+
 /** OpenID Connect Back-Channel Logout 1.0 section 2.6. */
 export async function judgedLogout(upstream: Upstream, settings: OpenIdSettings, token: string): Promise<LogoutClaims> {
   const { config, keys } = await known(upstream, settings);
@@ -219,7 +221,7 @@ export async function judgedLogout(upstream: Upstream, settings: OpenIdSettings,
     currentDate: upstream.clock.now(),
     requiredClaims: ['iat', 'exp', 'jti', 'events'],
   });
-  const { events, sub, sid, jti, iat } = payload as JWTPayload & { events?: unknown; sid?: unknown };
+  const { events, sub, sid, jti, iat } = payload as Omit<JWTPayload, 'sub'> & { events?: unknown; sub?: unknown; sid?: unknown };
   if (typeof events !== 'object' || events === null || !Object.hasOwn(events, LOGOUT_EVENT))
     throw new UpstreamRefused('logout_token.events');
   if ('nonce' in payload) throw new UpstreamRefused('logout_token.nonce');
@@ -227,6 +229,6 @@ export async function judgedLogout(upstream: Upstream, settings: OpenIdSettings,
   // Of the future neither: it would be good for longer than its number is remembered.
   if (age > LOGOUT_TOKEN_SECONDS - TOLERANCE_SECONDS || age < -TOLERANCE_SECONDS) throw new UpstreamRefused('logout_token.iat');
   if (typeof jti !== 'string' || jti === '') throw new UpstreamRefused('logout_token.jti');
-  if (sub === undefined && typeof sid !== 'string') throw new UpstreamRefused('logout_token.sub');
-  return { subject: sub, sid: typeof sid === 'string' ? sid : undefined, jti, issuedAt: iat! };
+  if (!isNameOrNothing(sub) || !isNameOrNothing(sid) || (sub === undefined && sid === undefined)) throw new UpstreamRefused('logout_token.sub');
+  return { subject: sub, sid, jti, issuedAt: iat! };
 }

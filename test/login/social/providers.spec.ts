@@ -180,6 +180,10 @@ describe('upstreams', () => {
       [fake.logoutToken({ sub: 'sub-1', events: {} }), 'logout_token.events'],
       [fake.logoutToken({ sub: 'sub-1', aud: 'another' }), 'id_token.aud'],
       [fake.logoutToken({}), 'logout_token.sub'],
+      [fake.logoutToken({ sub: null } as never), 'logout_token.sub'],
+      [fake.logoutToken({ sub: null, sid: 'sid-1' } as never), 'logout_token.sub'],
+      [fake.logoutToken({ sub: '' }), 'logout_token.sub'],
+      [fake.logoutToken({ sid: '' }), 'logout_token.sub'],
     ];
     for (const [token, reason] of refused) await assert.rejects(upstreams.judgeLogout(connection, await token), refusedFor(reason));
     fake.hostile = { iss: 'https://evil.test' };
