@@ -80,6 +80,8 @@ export interface Visit {
 }
 
 export interface Attempt extends Visit {
+  /** As the door has just read it; read again where it has not. */
+  journey?: Journey | undefined;
   /** What the browser holds from an earlier sign-in. */
   deviceToken?: string | undefined;
   /** The person wants this device to stand in for the second factor for some time. */

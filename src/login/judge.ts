@@ -115,7 +115,7 @@ async function take(deps: JudgeDeps, scope: Scope, attempt: Attempt): Promise<Ta
 /** What was typed when the code was asked for: the page that takes the code does not ask for it again. */
 async function keptBy({ db, box }: JudgeDeps, scope: Scope, attempt: Attempt, method: LoginMethod, now: Date): Promise<Kept | undefined> {
   if (!method.codeTo || attempt.codeJourneyId !== undefined) return undefined;
-  const { journey } = await findJourney(db, attempt.journeyId, scope.tenantId, now);
+  const journey = attempt.journey ?? (await findJourney(db, attempt.journeyId, scope.tenantId, now)).journey;
   return openBegun(box, journey, method.id, now);
 }
 

@@ -11,7 +11,7 @@ import { keepDeviceToken, readDeviceToken } from './device-cookie.ts';
 import { finishEnrolStep, showEnrolStep } from './enrol-step.ts';
 import { checkForm, type Position, type Progress, stepInvalid } from './flow.ts';
 import { changeForcedPassword } from './forced-change.ts';
-import { begunAgain } from './journey.ts';
+import { begunAgain, type Journey } from './journey.ts';
 import { deleteJourney, standingOf } from './journey-store.ts';
 import type { Step } from './next-step.ts';
 import { findPerson } from './people-store.ts';
@@ -190,7 +190,7 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
     const chosen = chosenOf(visit, step);
     if (wantsToBegin(deps, form)) return beginProof(deps, visit, form, form['method'] ?? '');
     if (form['decision'] === 'resend' && chosen !== undefined) return beginProof(deps, visit, form, chosen);
-    if (!step.first || (chosen !== undefined && form['code'] !== undefined)) return attempt(deps, visit, form);
+    if (!step.first || (chosen !== undefined && form['code'] !== undefined)) return attempt(deps, visit, form, at.journey);
   }
   const begins = step.name === 'prove' && step.first;
   if (begins && isPrompt(visit, 'consent')) {
@@ -231,14 +231,15 @@ async function answer(deps: LoginRoutesDeps, visit: Visit, page: string | undefi
   throw stepInvalid();
 }
 
-/** One attempt by the method whose fields were posted. */
-async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form): Promise<void> {
+/** One attempt by the method whose fields were posted; with the journey where it was read. */
+async function attempt(deps: LoginRoutesDeps, visit: Visit, form: Form, journey?: Journey): Promise<void> {
   const { ctx, at, step } = visit;
   const offered = step.name === 'prove' ? step.methods : deps.engine.methods.filter(({ first }) => first).map(({ id }) => id);
   const { issuer } = at.scope.request;
   const outcome = await deps.engine.attempt(at.scope, {
     door: 'browser',
     journeyId: at.journey.id,
+    journey,
     methodId:
       form['method'] ??
       (form['login'] === undefined && step.name === 'prove' ? chosenFor(deps, visit, step, form) : undefined) ??

@@ -1,4 +1,5 @@
 /** Connections in process memory by tenant, dropped when one of the tenant's changes. */
+import { LRUCache } from 'lru-cache';
 import type { ChangeFeed } from '../../infra/change-feed.ts';
 import type { Database } from '../../infra/postgres.ts';
 import type { SecretBox } from '../../infra/secret-box.ts';
@@ -18,12 +19,16 @@ export function createConnectionCache({ db, box, feed }: { db: Database; box: Se
       });
     },
   });
+  // A connection stays its tenant's for as long as there is one; whether there still is, says what the tenant has.
+  const tenantOf = new LRUCache<string, string>({ max: 10_000 });
   const ofTenant = async (tenantId: string): Promise<readonly Connection[]> => (await tenants.find(tenantId)) ?? [];
   return {
     ofTenant,
     async find(id) {
-      const tenantId = await tenantOfConnection(db, id);
-      return tenantId === undefined ? undefined : (await ofTenant(tenantId)).find((one) => one.id === id);
+      const tenantId = tenantOf.get(id) ?? (await tenantOfConnection(db, id));
+      if (tenantId === undefined) return undefined;
+      tenantOf.set(id, tenantId);
+      return (await ofTenant(tenantId)).find((one) => one.id === id);
     },
     drop: (tenantId) => tenants.drop(tenantId),
   };
