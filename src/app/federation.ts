@@ -35,7 +35,7 @@ import { type InvitedTo, type Purpose, type Resolved, resolveIdentity } from '..
 import { leaveForProvider, type SignedOut, sealProvider, signedOutPages } from '../login/social/sign-out.ts';
 import { createUpstreams, type Upstreams } from '../login/social/upstreams.ts';
 import { storageKey } from '../oidc/storage-key.ts';
-import { forgetOnce, rememberOnce } from '../oidc/store.ts';
+import { findPerson, forgetOnce, rememberOnce } from '../oidc/store.ts';
 
 export interface FederationParts {
   db: Database;
@@ -82,6 +82,7 @@ export function createFederation(parts: FederationParts): Federation {
   const connections = createConnectionCache({ db, box, feed });
   const upstreams = createUpstreams({ fetch, clock });
   const { transact } = audit;
+  const settingsOf = async (tenantId: string) => loginSettingsOf((await tenants.find(tenantId))?.settings);
   const resolving = {
     clock,
     box,
@@ -90,11 +91,12 @@ export function createFederation(parts: FederationParts): Federation {
     connections,
     rootTenantId,
     onRegistered,
-    settingsOf: async (tenantId: string) => loginSettingsOf((await tenants.find(tenantId))?.settings),
+    settingsOf,
+    tenantsOf: async (userId: string) => (await findPerson(db, userId))?.memberships.map(({ tenantId }) => tenantId) ?? [],
   };
   const resolveFor = (purpose: Purpose, scope: Scope, identity: ExternalIdentity, invited?: InvitedTo) =>
     resolveIdentity(resolving, scope, identity, purpose, invited);
-  const links: LinkDeps = { db, clock, box, audit: audit.audit, transact, connections };
+  const links: LinkDeps = { db, clock, box, audit: audit.audit, transact, connections, settingsOf };
   const door = createSocialDoor({ ...links, tenants, rootTenantId });
   const leaving: Federation['leaving'] = {
     leaveForProvider: (ctx, signedOut) => leaveForProvider({ ...links, upstreams, view }, ctx, signedOut),
@@ -110,13 +112,13 @@ export function createFederation(parts: FederationParts): Federation {
     leaving,
     door,
     links,
-    direct: { '/api/auth/login/social': authenticateSocial({ door, settingsOf: resolving.settingsOf }) },
+    direct: { '/api/auth/login/social': authenticateSocial({ door, settingsOf }) },
     account: {
       ...leaving,
       identities: {
         async offered(homeTenantId) {
           const tenantId = ownTenant() ?? homeTenantId;
-          return door.offered({ tenantId, settings: await resolving.settingsOf(tenantId), params: {} });
+          return door.offered({ tenantId, settings: await settingsOf(tenantId), params: {} });
         },
         find: connections.find,
         list: (userId) => listIdentities(links, userId),
@@ -128,12 +130,7 @@ export function createFederation(parts: FederationParts): Federation {
     routes: ownIdentityRoutes({
       list: (userId) => listIdentities(links, userId),
       link: async (scope, userId, brought) =>
-        linkIdentity(
-          links,
-          scope,
-          userId,
-          await broughtIdentity({ ...links, door, upstreams, settingsOf: resolving.settingsOf }, scope, brought, connections),
-        ),
+        linkIdentity(links, scope, userId, await broughtIdentity({ ...links, door, upstreams }, scope, brought, connections)),
       unlink: (scope, userId, id) => unlinkIdentity(links, scope, userId, id),
       checkFresh: async (scope) => requireAssurance({ clock }, scope, demandOf(await findFactors(db, ownPerson(scope)))),
     }),

@@ -27,7 +27,8 @@ const SHARED_OPTIONS = {
   refreshProfile: optional(Type.Boolean({ description: 'Take names over at every sign-in, not at the first alone' })),
   trustUpstreamAmr: optional(
     Type.Boolean({
-      description: 'Where the upstream says `mfa` in `amr`, our second factor is not asked for; an `oidc` or `microsoft` connection only',
+      description:
+        'Where the upstream says `mfa` in `amr`, our second factor is not asked of people who belong to this tenant alone; an `oidc` or `microsoft` connection only',
     }),
   ),
   upstreamLogout: optional(

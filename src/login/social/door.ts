@@ -4,10 +4,9 @@ import type { Scope } from '../../core/scope.ts';
 import type { Connection } from '../../features/connections/index.ts';
 import type { TenantCache, TenantFacts } from '../../features/tenants/index.ts';
 import { parseEmail } from '../identifiers.ts';
-import { SOCIAL } from '../methods/social.ts';
 import { loginSettingsOf, type TenantLoginSettings } from '../policy.ts';
 import { type LinkDeps, linkIdentity } from './link.ts';
-import { byName, type Offered } from './offered.ts';
+import { byName, mayUse, type Offered } from './offered.ts';
 import { domainOf, openLink } from './resolve.ts';
 import { sealProvider } from './sign-out.ts';
 import { tenantOfDomain } from './store.ts';
@@ -38,8 +37,6 @@ export interface SocialDoor {
 
 export function createSocialDoor(deps: LinkDeps & { tenants: TenantCache; rootTenantId: string }): SocialDoor {
   const { connections, tenants, rootTenantId } = deps;
-  const mayUse = ({ methods }: Pick<TenantLoginSettings, 'methods'>, { key }: Connection): boolean =>
-    !methods || methods.includes(SOCIAL) || methods.includes(`${SOCIAL}:${key}`);
   const shown = ({ id, key, kind, name, domains }: Connection): Offered => ({ id, key, kind, name, leads: domains.length > 0 });
   const usable = async (tenantId: string, settings: Pick<TenantLoginSettings, 'methods'>): Promise<Offered[]> =>
     (await connections.ofTenant(tenantId)).filter((one) => one.enabled && mayUse(settings, one)).map(shown);

@@ -11,7 +11,7 @@ import type { ExternalIdentity } from '../method.ts';
 import type { TenantLoginSettings } from '../policy.ts';
 import { saidBy } from './claims.ts';
 import type { SocialDoor } from './door.ts';
-import { byName } from './offered.ts';
+import { byName, mayUse } from './offered.ts';
 import { UpstreamRefused } from './provider.ts';
 import { openShown, sealShown } from './resolve.ts';
 import { deleteIdentity, identitiesOf, insertIdentity, isMember } from './store.ts';
@@ -24,6 +24,7 @@ export interface LinkDeps {
   audit: AuditLog;
   transact: Transact;
   connections: ConnectionCache;
+  settingsOf(tenantId: string): Promise<TenantLoginSettings>;
 }
 
 const taken = (): AppError => new AppError('identity.taken', 409, 'This identity belongs to another account');
@@ -34,7 +35,8 @@ const taken = (): AppError => new AppError('identity.taken', 409, 'This identity
  */
 export async function linkIdentity(deps: LinkDeps, scope: Scope, userId: string, identity: ExternalIdentity): Promise<void> {
   const connection = await deps.connections.find(identity.connectionId);
-  if (!connection?.enabled) throw notFound('connection');
+  // Policy may have changed while the person was at the provider, or proved the account here.
+  if (!connection?.enabled || !mayUse(await deps.settingsOf(connection.tenantId), connection)) throw notFound('connection');
   const { id: connectionId, tenantId } = connection;
   const said = saidBy(identity, connection);
   const at = deps.clock.now();
@@ -56,7 +58,7 @@ export async function linkIdentity(deps: LinkDeps, scope: Scope, userId: string,
 
 /** The identity that an app's token speaks of. Throws 404 for a provider that is not offered, 401 `identity.refused` for what may not be believed. */
 export async function broughtIdentity(
-  deps: Pick<LinkDeps, 'audit'> & { door: SocialDoor; upstreams: Upstreams; settingsOf(tenantId: string): Promise<TenantLoginSettings> },
+  deps: Pick<LinkDeps, 'audit' | 'settingsOf'> & { door: SocialDoor; upstreams: Upstreams },
   scope: Scope,
   brought: Readonly<Record<string, string | undefined>>,
   connections: ConnectionCache,

@@ -221,7 +221,8 @@ export async function judgedLogout(upstream: Upstream, settings: OpenIdSettings,
     currentDate: upstream.clock.now(),
     requiredClaims: ['iat', 'exp', 'jti', 'events'],
   });
-  const { events, sub, sid, jti, iat } = payload as Omit<JWTPayload, 'sub'> & { events?: unknown; sub?: unknown; sid?: unknown };
+  const { events, sid, jti, iat } = payload as JWTPayload & { events?: unknown; sid?: unknown };
+  const sub: unknown = payload.sub;
   if (typeof events !== 'object' || events === null || !Object.hasOwn(events, LOGOUT_EVENT))
     throw new UpstreamRefused('logout_token.events');
   if ('nonce' in payload) throw new UpstreamRefused('logout_token.nonce');
@@ -229,6 +230,7 @@ export async function judgedLogout(upstream: Upstream, settings: OpenIdSettings,
   // Of the future neither: it would be good for longer than its number is remembered.
   if (age > LOGOUT_TOKEN_SECONDS - TOLERANCE_SECONDS || age < -TOLERANCE_SECONDS) throw new UpstreamRefused('logout_token.iat');
   if (typeof jti !== 'string' || jti === '') throw new UpstreamRefused('logout_token.jti');
-  if (!isNameOrNothing(sub) || !isNameOrNothing(sid) || (sub === undefined && sid === undefined)) throw new UpstreamRefused('logout_token.sub');
+  if (!isNameOrNothing(sub) || !isNameOrNothing(sid) || (sub === undefined && sid === undefined))
+    throw new UpstreamRefused('logout_token.sub');
   return { subject: sub, sid, jti, issuedAt: iat! };
 }

@@ -16,6 +16,8 @@ import { addPerson } from '../people-store.ts';
 import { mayRegister, type TenantLoginSettings } from '../policy.ts';
 import { limited } from '../refusal.ts';
 import { type Said, saidBy } from './claims.ts';
+import { mayUse } from './offered.ts';
+import { keptToken } from './sign-out.ts';
 import { findByAddress, insertIdentity, isDomainOf, lockIdentity, refreshProfile, touchIdentity } from './store.ts';
 
 export interface ResolveDeps {
@@ -26,6 +28,8 @@ export interface ResolveDeps {
   connections: ConnectionCache;
   rootTenantId: string;
   settingsOf(tenantId: string): Promise<TenantLoginSettings>;
+  /** All that the person belongs to, suspended ones too. */
+  tenantsOf(userId: string): Promise<readonly string[]>;
   /** Called in the transaction that makes somebody's account. */
   onRegistered?: ((work: Work, person: { id: string; tenantId: string }) => Promise<void>) | undefined;
 }
@@ -69,16 +73,28 @@ export async function resolveIdentity(
   if (!connection?.enabled) return { refused: 'connection.disabled' };
   const { tenantId } = connection;
   if (scope.tenantId !== tenantId && scope.tenantId !== deps.rootTenantId) return { refused: 'connection.foreign' };
+  // Policy may have changed while they were at the provider.
+  if (purpose === 'sign-in' && !mayUse(await deps.settingsOf(tenantId), connection)) return { refused: 'connection.not_offered' };
   // It opens the tenant that is signed in at, and the one that invites, and no third.
   const counts = invited !== undefined && [scope.tenantId, invited.tenantId].includes(tenantId);
   const arrival = { connection, identity, purpose, invitedKey: counts ? emailKey(invited.email) : undefined };
   try {
-    return await resolveIn(deps, scope, arrival);
+    return await trusted(deps, tenantId, await resolveIn(deps, scope, arrival));
   } catch (error) {
     // The same identity came twice at the same instant; by now it is known.
     if (error instanceof Raced) return resolveIn(deps, scope, arrival);
     throw error;
   }
+}
+
+/**
+ * A session says how strong a sign-in was, and not who says so, and goes to every tenant of its person: what a tenant's provider asked for counts
+ * as a second factor only for people of that tenant alone, so that no other tenant has to take its word.
+ */
+async function trusted(deps: ResolveDeps, tenantId: string, whose: Resolved): Promise<Resolved> {
+  if ('refused' in whose || !whose.double) return whose;
+  const isOnlyHere = (await deps.tenantsOf(whose.userId)).every((id) => id === tenantId);
+  return isOnlyHere ? whose : { userId: whose.userId };
 }
 
 interface Arrival {
@@ -99,6 +115,8 @@ async function resolveIn(deps: ResolveDeps, scope: Scope, arrival: Arrival): Pro
     if (known && !known.isMember) return { refused: 'identity.not_member' };
     if (known) {
       if (purpose === 'logout') return { userId: known.userId };
+      // Whoever judges the sign-in refuses it, and a sign-in that is refused writes nothing.
+      if (!known.isActive) return { userId: known.userId };
       await touchIdentity(work.sql, known.id, { sealed: sealShown(deps.box, known.id, said), sid: said.sid, at });
       if (options.refreshProfile && (await refreshProfile(work.sql, known.userId, tenantId, said.profile, at)))
         work.record({
@@ -116,7 +134,7 @@ async function resolveIn(deps: ResolveDeps, scope: Scope, arrival: Arrival): Pro
     // Not linked, and no second account beside it either: whoever made it may not have been the address's owner.
     if (local && !local.emailVerified) return { refused: 'identity.address_unverified' };
     if (local && !local.isMember) return { refused: 'identity.address_taken' };
-    if (local) return { refused: 'identity.link_required', link: sealLink(deps.box, { userId: local.id, identity }) };
+    if (local) return { refused: 'identity.link_required', link: sealLink(deps.box, connection, { userId: local.id, identity }) };
     return register(deps, work, scope, arrival, said, at);
   });
 }
@@ -201,8 +219,9 @@ export interface PendingLink {
   identity: ExternalIdentity;
 }
 
-function sealLink(box: SecretBox, { userId, identity }: PendingLink): string {
-  const { email, emailVerified, sid, claims, idToken } = identity.claims;
+function sealLink(box: SecretBox, connection: Connection, { userId, identity }: PendingLink): string {
+  const { email, emailVerified, sid, claims } = identity.claims;
+  const idToken = keptToken(connection, identity);
   const kept = { userId, identity: { ...identity, claims: { email, emailVerified, sid, idToken, claims: namesIn(claims) } } };
   return box.seal(JSON.stringify(kept), 'identity-link').toString('base64');
 }

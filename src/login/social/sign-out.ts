@@ -8,7 +8,7 @@ import { newSecret } from '../../core/ids.ts';
 import { pickLocale } from '../../core/messages/catalogue.ts';
 import { anonymousScope, currentRequest } from '../../core/scope.ts';
 import type { AuditLog } from '../../features/audit/index.ts';
-import type { ConnectionCache } from '../../features/connections/index.ts';
+import type { Connection, ConnectionCache } from '../../features/connections/index.ts';
 import { showCommonPage, type View } from '../../http/view.ts';
 import type { SecretBox } from '../../infra/secret-box.ts';
 import type { ExternalIdentity } from '../method.ts';
@@ -47,14 +47,20 @@ const BACK = /^\/login\/signed-out\/([0-9a-f-]{36})$/;
 /** Where the provider sends the browser back to; to be registered there beside the redirect URI. */
 export const signedOutPath = (connectionId: string): string => `/login/signed-out/${connectionId}`;
 
+/** The ID token where it will be used: the connection sends people on to sign out, and it is not too long to be kept. */
+export const keptToken = ({ options }: Pick<Connection, 'options'>, { claims: { idToken } }: ExternalIdentity): string | undefined =>
+  options.logoutAtProvider && typeof idToken === 'string' && idToken.length <= LONGEST_ID_TOKEN ? idToken : undefined;
+
 /** What is kept with the session of somebody who came by that identity, sealed; undefined where the connection does not ask for it. */
 export async function sealProvider(
   { box, connections }: Pick<ProviderSignOutDeps, 'box' | 'connections'>,
   userId: string,
-  { connectionId, claims: { idToken } }: ExternalIdentity,
+  identity: ExternalIdentity,
 ): Promise<string | undefined> {
-  if (!(await connections.find(connectionId))?.options.logoutAtProvider) return undefined;
-  const kept = { userId, connectionId, ...(typeof idToken === 'string' && idToken.length <= LONGEST_ID_TOKEN ? { idToken } : {}) };
+  const { connectionId } = identity;
+  const connection = await connections.find(connectionId);
+  if (!connection?.options.logoutAtProvider) return undefined;
+  const kept = { userId, connectionId, idToken: keptToken(connection, identity) };
   return box.seal(JSON.stringify(kept), SESSION).toString('base64');
 }
 

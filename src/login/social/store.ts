@@ -6,12 +6,16 @@ export interface KnownIdentity {
   userId: string;
   /** Belongs to the tenant of the connection. */
   isMember: boolean;
+  /** Neither the person nor their home tenant is closed. */
+  isActive: boolean;
 }
 
 /** Whose identity it is, in the connection's tenant; the row is held until the transaction ends. */
 export async function lockIdentity(sql: Sql, tenantId: string, connectionId: string, subject: string): Promise<KnownIdentity | undefined> {
   const { rows } = await sql.raw<{ rows: KnownIdentity[] }>(
-    `select i.id, i.user_id as "userId", exists (select from memberships m where m.tenant_id = ? and m.user_id = i.user_id) as "isMember"
+    `select i.id, i.user_id as "userId", exists (select from memberships m where m.tenant_id = ? and m.user_id = i.user_id) as "isMember",
+       exists (select from users u where u.id = i.user_id and u.status = 'active'
+         and not exists (select from tenants t where t.id = u.home_tenant_id and t.status <> 'active')) as "isActive"
      from identities i join connections c on c.id = i.connection_id
      where i.connection_id = ? and i.subject = ? and c.tenant_id = ? for update of i`,
     [tenantId, connectionId, subject, tenantId],

@@ -286,6 +286,40 @@ describe('signing in with another provider', () => {
     await refused(() => site.comeBack(browser, answer), 'connection.disabled');
   });
 
+  it('writes nothing of a sign-in that is refused because the person is disabled', async () => {
+    const id = await site.connect('oidc', { key: 'refreshing', name: 'Refreshing', options: { refreshProfile: true } });
+    const { sub } = await site.subjectOf(await site.signIn(site.app.browser(), 'refreshing'));
+    await site.app.api('PATCH', `/api/users/${sub}`, { status: 'disabled' });
+    const all = async () =>
+      (
+        await site.app.owner.query(
+          `select u.given_name, u.version, i.last_used_at, i.sealed, (select count(*)::int from audit_events e where e.type = 'user.changed' and e.target_id = u.id::text) as changes
+           from users u join identities i on i.user_id = u.id where u.id = $1`,
+          [sub],
+        )
+      ).rows;
+    const before = await all();
+    await refused(() => site.signIn(site.app.browser(), 'refreshing', { givenName: 'Renamed' }), 'account.disabled');
+    assert.deepEqual(await all(), before);
+    await site.app.api('DELETE', `/api/connections/${id}`);
+  });
+
+  it('counts no second factor of a provider for somebody who belongs to another tenant too', async () => {
+    const id = await site.connect('oidc', { key: 'trusting', name: 'Trusting', options: { trustUpstreamAmr: true } });
+    const someone = { ...site.fake.someone, amr: ['pwd', 'mfa'] } as never;
+    const { sub } = await site.subjectOf(await site.signIn(site.app.browser(), 'trusting', someone));
+    const { claims } = await site.subjectOf(await site.signIn(site.app.browser(), 'trusting', someone));
+    assert.equal(claims['acr'], TWO);
+    const other = await site.app.api('POST', '/api/tenants', { slug: `other-${number}`, name: 'Other' });
+    assert.equal(other.status, 201, other.text);
+    await site.app.owner.query('insert into memberships (tenant_id, user_id) values ($1, $2)', [other.body['id'], sub]);
+    const again = await site.subjectOf(await site.signIn(site.app.browser(), 'trusting', someone));
+    assert.equal(again.sub, sub);
+    assert.equal(again.claims['acr'], 'urn:gatehouse:acr:1fa');
+    assert.deepEqual(again.claims['amr'] ?? [], []);
+    await site.app.api('DELETE', `/api/connections/${id}`);
+  });
+
   it('C7 asks for the second factor that somebody has, unless the connection trusts what the provider asked for', async () => {
     const { sub } = await site.subjectOf(await site.signIn(site.app.browser(), 'oidc'));
     await site.app.owner.query(
@@ -385,6 +419,27 @@ describe('signing in with another provider', () => {
       assert.equal((await set(['password'])).status, 200);
       await assert.rejects(site.leave(site.app.browser(), 'google'));
       assert.equal((await set(['password', 'telepathy:google'])).status, 422);
+    } finally {
+      await set(null);
+    }
+  });
+
+  it('lets nobody in by a connection, and links none, that the tenant has ceased to offer while they were at the provider', async () => {
+    const set = (methods: string[] | null) => site.app.api('PATCH', `/api/tenants/${site.app.rootTenantId}`, { settings: { methods } });
+    try {
+      const browser = site.app.browser();
+      const answer = await site.fake.authorize(await site.leave(browser, 'google'));
+      assert.equal((await set(['password', 'social:github'])).status, 200);
+      await refused(() => site.comeBack(browser, answer), 'connection.not_offered');
+      await set(null);
+      const owner = somebody();
+      const id = await site.addPerson({ email: owner.email, emailVerified: true });
+      site.fake.someone = owner;
+      const linking = site.app.browser();
+      const { page } = await site.signIn(linking, 'google');
+      await set(['password', 'social:github']);
+      assert.equal((await site.subjectOf(await typePassword(linking, page, owner.email))).sub, id);
+      assert.deepEqual(await linkedTo(id), []);
     } finally {
       await set(null);
     }

@@ -203,6 +203,20 @@ describe('signing out of a session that another provider began', function () {
     assert.ok(leadsTo((await signOut(browser)).page).searchParams.get('id_token_hint'));
   });
 
+  it('keeps no ID token longer than 16 KiB with an identity that waits, and none where nobody is sent on', async () => {
+    const waiting = async (key: string, size: number): Promise<Record<string, unknown>> => {
+      const email = `waiting-${key}-${size}-${number}@here.test`;
+      await site.addPerson({ email, emailVerified: true });
+      await site.signIn(site.app.browser(), key, { email, emailVerified: true, more: { groups: 'x'.repeat(size) } } as never);
+      const { rows } = await site.app.owner.query(
+        `select state->>'link' as link from journeys where state ? 'link' order by created_at desc limit 1`,
+      );
+      return rows[0];
+    };
+    assert.ok(String((await waiting('oidc', 10))['link']).length > 700, 'one that is used');
+    assert.ok(String((await waiting('oidc', 17_000))['link']).length < 2000);
+  });
+
   it('ends the session once and fails for nobody when two tabs sign out at the same instant', async () => {
     const browser = site.app.browser();
     const { sub } = await signIn(browser);
