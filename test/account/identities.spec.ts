@@ -71,6 +71,48 @@ describe('linked accounts on one’s own page', () => {
     assert.deepEqual(await subjects(), [], 'what was begun is used up');
   });
 
+  it('links nothing by a connection that the tenant has ceased to offer while the browser was at the provider', async () => {
+    Object.assign(site.fake.someone, { sub: 'no-longer-offered' });
+    const set = (methods: string[] | null) => site.app.api('PATCH', `/api/tenants/${site.app.rootTenantId}`, { settings: { methods } });
+    const browser = await signedIn();
+    const answer = await site.fake.authorize((await browser.go('/account/identities/link/google')).location!);
+    try {
+      assert.equal((await set(['password', 'social:github'])).status, 200);
+      const { page } = await site.comeBack(browser, answer);
+      assert.equal(page?.status, 422);
+      assert.deepEqual(await subjects(), []);
+      assert.equal((await site.events('identity.refused'))[0]?.reason, 'connection.not_found');
+    } finally {
+      await set(null);
+    }
+  });
+
+  it('links two providers that answer at the same instant, and one identity to one of two people who bring it at once', async () => {
+    Object.assign(site.fake.someone, { sub: '4711', email: 'at-once@google.test' });
+    const leave = async (browser: Awaited<ReturnType<typeof signedIn>>, key: string) =>
+      site.fake.authorize((await browser.go(`/account/identities/link/${key}`)).location!);
+    const [one, two] = [await signedIn(), await signedIn()];
+    const answers = [await leave(one, 'google'), await leave(two, 'github')] as const;
+    const pages = await Promise.all([site.comeBack(one, answers[0]), site.comeBack(two, answers[1])]);
+    assert.deepEqual(
+      pages.map(({ page }) => page?.status),
+      [200, 200],
+    );
+    assert.equal((await subjects()).length, 2);
+    await site.app.owner.query('delete from identities where user_id = $1', [userId]);
+
+    await site.addPerson({ email: 'second@own.test', emailVerified: true });
+    const other = site.app.browser();
+    await visit(other, '/account', { login: 'second@own.test', password: PASSWORD });
+    const mine = await signedIn();
+    const both = [await leave(mine, 'google'), await leave(other, 'google')] as const;
+    const said = await Promise.all([site.comeBack(mine, both[0]), site.comeBack(other, both[1])]);
+    assert.deepEqual(said.map(({ page }) => page?.status).sort(), [200, 422]);
+    const { rows } = await site.app.owner.query(`select 1 from identities where subject = '4711'`);
+    assert.equal(rows.length, 1);
+    await site.app.owner.query(`delete from identities where subject = '4711'`);
+  });
+
   it('links nothing that belongs to somebody else, and nothing for a form from elsewhere', async () => {
     Object.assign(site.fake.someone, { sub: 'taken-sub', email: 'taken@google.test' });
     await site.subjectOf(await site.signIn(site.app.browser(), 'google'));
