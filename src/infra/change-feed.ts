@@ -9,6 +9,8 @@ export interface Change {
 export interface ChangeFeed {
   /** Calls back for each change of the kind, until the answered function is called. A listener must not throw. */
   on(kind: string, listener: (change: Change) => void): () => void;
+  /** Tells this process at once of a change that it has just committed itself; the others hear of it as always. */
+  announce(kind: string, id: string): void;
   /** Whether the last successful revision check is recent: where it is not, caches must be read past. */
   isFresh(): boolean;
   /** Checks the revisions now; throws 503 where the database does not answer. */
@@ -89,6 +91,7 @@ export async function createChangeFeed(db: Database, options: ChangeFeedOptions 
       listeners.set(kind, those.add(listener));
       return () => those.delete(listener);
     },
+    announce: tell,
     isFresh: () => performance.now() - checkedAt <= maxAgeMs,
     check,
     async stop() {

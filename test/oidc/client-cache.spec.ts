@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '#src/core/errors.ts';
+import { createTenantCache } from '#src/features/tenants/cache.ts';
 import { type ChangeFeed, createChangeFeed } from '#src/infra/change-feed.ts';
 import { type ClientCache, createClientCache, createMetadataCheck } from '#src/oidc/clients.ts';
 import { createResourceCache } from '#src/oidc/resources.ts';
@@ -37,6 +38,23 @@ describe('clients and resources in memory', function () {
     for (const node of nodes) assert.equal((await node.find('one'))?.clientId, 'one');
     const statements = await issuer.counted(() => Promise.all(Array.from({ length: 50 }, () => nodes[0]!.find('one'))));
     assert.equal(statements, 0);
+  });
+
+  it('follow a tenant’s change at once on the node that made it, before any notification arrives', async () => {
+    const { owner, tenantId } = issuer;
+    const feed = await createChangeFeed({ ...issuer.db, listen: async () => async () => {} }, { intervalMs: 60_000, maxAgeMs: 60_000 });
+    try {
+      const clients = createClientCache({ db: issuer.db, feed });
+      const tenants = createTenantCache({ db: issuer.db, feed });
+      assert.equal((await clients.find('one'))?.enabled, true);
+      await owner.query(`update tenants set status = 'suspended' where id = $1`, [tenantId]);
+      assert.equal((await clients.find('one'))?.enabled, true, 'nothing was heard yet');
+      tenants.drop(tenantId);
+      assert.equal((await clients.find('one'))?.enabled, false);
+    } finally {
+      await owner.query(`update tenants set status = 'active' where id = $1`, [tenantId]);
+      await feed.stop();
+    }
   });
 
   it('follow every change on every node, by notification alone: state, secrets, tenant, deletion, and a client that was not there before', async () => {

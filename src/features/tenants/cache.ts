@@ -27,6 +27,7 @@ export function createTenantCache({ db, feed, max = 20_000 }: { db: Database; fe
       const tenant = id === undefined ? undefined : await find(id);
       return tenant?.slug === name ? tenant : undefined;
     },
-    drop: (id) => byId.drop(id),
+    // Also to whatever else is kept of a tenant here, its clients first of all.
+    drop: (id) => feed.announce('tenants', id),
   };
 }
