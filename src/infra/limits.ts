@@ -1,32 +1,27 @@
 /** Limits: how often something may be tried. Sign-in and codes count where all nodes see it, token traffic in each process. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterPostgres, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { AppError, limited, unavailable } from '../core/errors.ts';
 import { sha256 } from '../core/ids.ts';
-import { type LimitRule, type LimitStore, libraryStore, postgresStore, type Taking } from './limits-store.ts';
 import type { Database } from './postgres.ts';
 import type { RedisClient } from './redis.ts';
 
-export type { LimitRule } from './limits-store.ts';
-
-export interface Counted {
-  rule: LimitRule;
-  key: string;
-  points?: number;
+export interface LimitRule {
+  name: string;
+  /** How many points a key has in each window. */
+  points: number;
+  durationSeconds: number;
+  /** How long a key that went beyond is refused; 0: until its window ends. */
+  blockSeconds: number;
+  /** `shared`: Redis where there is one, else PostgreSQL. `durable`: always PostgreSQL. `local`: each process for itself. */
+  store: 'shared' | 'durable' | 'local';
 }
 
 export interface Limits {
   /** Takes points from the key. Throws AppError 429 `limit.exceeded` with Retry-After where none are left, 503 where nobody can count. */
   consume(rule: LimitRule, key: string, points?: number): Promise<void>;
-  /**
-   * Takes points from each in turn, in one statement where PostgreSQL counts, and no more once one has none left: throws as `consume` does,
-   * and tells `refused` first which one it was. Never twice of the same rule.
-   */
-  consumeInTurn(all: readonly Counted[], refused?: (rule: LimitRule) => void): Promise<void>;
   /** Gives points back: for an attempt that turned out well. */
   refund(rule: LimitRule, key: string, points?: number): Promise<void>;
-  /** Gives points back to some and forgets what was counted of others, together. */
-  forgive(refunded: readonly Counted[], forgotten: readonly Counted[]): Promise<void>;
   /** How many seconds the key is still refused; 0 when it is not. Takes nothing. */
   blockedFor(rule: LimitRule, key: string): Promise<number>;
   /** Forgets what was counted. */
@@ -77,45 +72,34 @@ export const RULES = Object.freeze(
 ) as Readonly<Record<RuleName, LimitRule>>;
 
 export function createLimits(deps: { db: Database; redis?: RedisClient | undefined }): Limits {
-  const shared = postgresStore(deps.db);
-  const own = new Map<string, LimitStore>();
-  const storeOf = (rule: LimitRule): LimitStore => {
-    if (rule.store === 'durable' || (rule.store === 'shared' && !deps.redis)) return shared;
-    const known = own.get(rule.name);
+  const limiters = new Map<string, RateLimiterAbstract>();
+  const limiterOf = (rule: LimitRule): RateLimiterAbstract => {
+    const known = limiters.get(rule.name);
     if (known) return known;
-    const made = libraryStore(createLimiter(rule, deps.redis));
-    own.set(rule.name, made);
+    const made = createLimiter(rule, deps);
+    limiters.set(rule.name, made);
     return made;
-  };
-  const take = async (store: LimitStore, all: readonly Counted[], refused?: (rule: LimitRule) => void): Promise<void> => {
-    const over = await store.take(all.map(stored)).catch(raise);
-    if (!over) return;
-    refused?.(all[over.at]!.rule);
-    throw limited(over.waitMs / 1000);
-  };
-  const forgive = async (refunded: readonly Counted[], forgotten: readonly Counted[]): Promise<void> => {
-    const stores = new Set([...refunded, ...forgotten].map(({ rule }) => storeOf(rule)));
-    const of = (store: LimitStore, all: readonly Counted[]): Taking[] => all.filter(({ rule }) => storeOf(rule) === store).map(stored);
-    await Promise.all([...stores].map((store) => store.forgive(of(store, refunded), of(store, forgotten)))).catch(raise);
   };
 
   return {
-    consume: (rule, key, points = 1) => take(storeOf(rule), [{ rule, key, points }]),
-    async consumeInTurn(all, refused) {
-      for (let at = 0; at < all.length; ) {
-        const store = storeOf(all[at]!.rule);
-        const end = all.findIndex(({ rule }, n) => n > at && storeOf(rule) !== store);
-        const run = all.slice(at, end < 0 ? all.length : end);
-        await take(store, run, refused);
-        at += run.length;
+    async consume(rule, key, points = 1) {
+      try {
+        await limiterOf(rule).consume(keyOf(rule, key), points);
+      } catch (error) {
+        throw error instanceof RateLimiterRes ? limited(error.msBeforeNext / 1000) : outage(error);
       }
     },
-    refund: (rule, key, points = 1) => forgive([{ rule, key, points }], []),
-    forgive,
-    async blockedFor(rule, key) {
-      return Math.ceil((await storeOf(rule).waitMs(stored({ rule, key })).catch(raise)) / 1000);
+    async refund(rule, key, points = 1) {
+      await limiterOf(rule).reward(keyOf(rule, key), points).catch(raise);
     },
-    reset: (rule, key) => forgive([], [{ rule, key }]),
+    async blockedFor(rule, key) {
+      const limiter = limiterOf(rule);
+      const found = await limiter.get(keyOf(rule, key)).catch(raise);
+      return found && found.consumedPoints >= limiter.points ? Math.ceil(found.msBeforeNext / 1000) : 0;
+    },
+    async reset(rule, key) {
+      await limiterOf(rule).delete(keyOf(rule, key)).catch(raise);
+    },
   };
 }
 
@@ -124,22 +108,39 @@ const SHORT = 128;
 /** Whom a key stands for is nobody's business who reads the table; and it fits the column. In our own memory a short one may stand as it is. */
 const keyOf = ({ store }: LimitRule, key: string): string => (store === 'local' && key.length <= SHORT ? key : sha256(key));
 
-const stored = ({ rule, key, points = 1 }: Counted): Taking => ({ rule, key: keyOf(rule, key), points });
-
 const outage = (error: unknown): AppError => (error instanceof AppError ? error : unavailable(error));
 const raise = (error: unknown): never => {
   throw outage(error);
 };
 
-function createLimiter(rule: LimitRule, redis: RedisClient | undefined): RateLimiterAbstract {
+function createLimiter(rule: LimitRule, deps: { db: Database; redis?: RedisClient | undefined }): RateLimiterAbstract {
   const options = {
     keyPrefix: rule.name,
     points: rule.points,
     duration: rule.durationSeconds,
     blockDuration: rule.blockSeconds,
   };
-  if (rule.store === 'local' || !redis) return new RateLimiterMemory(options);
-  return new RateLimiterRedis({ ...options, storeClient: redis, insuranceLimiter: new RateLimiterMemory(options) });
+  if (rule.store === 'local') return new RateLimiterMemory(options);
+  if (rule.store === 'shared' && deps.redis)
+    return new RateLimiterRedis({ ...options, storeClient: deps.redis, insuranceLimiter: new RateLimiterMemory(options) });
+  return new RateLimiterPostgres({
+    ...options,
+    storeClient: queryable(deps.db),
+    storeType: 'client',
+    tableName: 'rate_limits',
+    tableCreated: true,
+    clearExpiredByTimeout: false,
+  });
+}
+
+/** What the limiter sees of the database: its statements stay prepared, and go over the same pool. */
+function queryable(db: Database) {
+  return {
+    query: async ({ name, text, values }: { name: string; text: string; values: unknown[] }) => {
+      const rows = await db.query<{ points?: number }>({ name, text }, values);
+      return { rows, rowCount: rows.length };
+    },
+  };
 }
 
 /** How an address is counted: IPv4 as it is (also where it comes mapped into IPv6), IPv6 by its /64, which is one subscriber's. */

@@ -71,12 +71,10 @@ export function createCodes(deps: { clock: Clock; box: SecretBox; limits: Limits
       return code;
     },
     async countSending(binding, { addressKey, tenantId, userId, channel }) {
-      await limits.consumeInTurn([
-        { rule: RULES.codeSendByAddress, key: addressKey },
-        { rule: RULES.codeSendByRecipient, key: keyOf(binding) },
-        ...(userId === undefined ? [] : [{ rule: RULES.codeSendByAccount, key: userId }]),
-        ...(tenantId === undefined ? [] : [{ rule: RULES.codeSendByTenant, key: tenantId, points: channel === 'sms' ? 10 : 1 }]),
-      ]);
+      await limits.consume(RULES.codeSendByAddress, addressKey);
+      await limits.consume(RULES.codeSendByRecipient, keyOf(binding));
+      if (userId !== undefined) await limits.consume(RULES.codeSendByAccount, userId);
+      if (tenantId !== undefined) await limits.consume(RULES.codeSendByTenant, tenantId, channel === 'sms' ? 10 : 1);
     },
     countTry: (binding) => limits.consume(RULES.codeTryByAccount, keyOf(binding)),
     async consume(sql, binding, typed) {

@@ -3,11 +3,10 @@ import { Value } from '@sinclair/typebox/value';
 import type { AuditEvent } from '../core/audit-event.ts';
 import { sha256 } from '../core/ids.ts';
 import type { Scope } from '../core/scope.ts';
-import { RULES } from '../infra/limits.ts';
+import { addressKey, RULES } from '../infra/limits.ts';
 import { type Attempt, aboutOf, type Outcome, refusedEvent } from './attempt.ts';
-import { countsOf, overLimit } from './attempt-limits.ts';
 import { type Kept, openBegun } from './begun.ts';
-import { compareCode } from './compare.ts';
+import { compareCode, countedOf, triesOf } from './compare.ts';
 import { readLogin } from './identifiers.ts';
 import { begunAgain } from './journey.ts';
 import { appDeviceOf } from './known.ts';
@@ -16,7 +15,7 @@ import { welcome } from './newcomers.ts';
 import { nextStep } from './next-step.ts';
 import { policyOf } from './policy.ts';
 import { proofOf, rowOf, write } from './proof.ts';
-import { INVALID_CREDENTIALS, type Refusal, STEP_INVALID } from './refusal.ts';
+import { INVALID_CREDENTIALS, limited, type Refusal, STEP_INVALID } from './refusal.ts';
 import { findAccount, findAttempt, findJourney } from './store.ts';
 import type { Found, JudgeDeps, Taken } from './taken.ts';
 import { refuseUnavailable } from './unavailable.ts';
@@ -26,25 +25,48 @@ export type Judged = { outcome: Outcome; event?: AuditEvent };
 const DEVICE_TOKEN = /^[\w-]{43}$/;
 
 export async function judge(deps: JudgeDeps, scope: Scope, attempt: Attempt, isSecondLook = false): Promise<Judged> {
+  const { limits } = deps;
+  const address = addressKey(scope.request.address);
   const refuse = (outcome: Refusal, reason: string, more: Partial<AuditEvent> = {}): Judged => ({
     outcome,
     event: refusedEvent(attempt, reason, more),
   });
-  const taken = await take(deps, scope, attempt);
-  const counted = countsOf(deps, scope, attempt, 'refused' in taken ? undefined : taken);
-  const over = isSecondLook ? undefined : await overLimit(deps, [counted.byAddress, ...counted.rest]);
-  if (over?.rule === RULES.loginByAddress) return refuse(over.refusal, 'limit.address');
+  const count = async (consume: () => Promise<void>) => (isSecondLook ? undefined : limited(consume));
+  const byAddress = await count(() => limits.consume(RULES.loginByAddress, address));
+  if (byAddress) return refuse(byAddress, 'limit.address');
+  const method = deps.byId.get(attempt.methodId);
+  if (!method) return refuse({ refused: 'auth.method_unknown', status: 422 }, 'method.unknown');
+  const taken = await take(deps, scope, attempt, method);
   if ('refused' in taken) return refuse(taken.refused, taken.reason, aboutOf(taken.account));
-  const { method, facts, input, now } = taken;
+  const { facts, input, now } = taken;
   const about = aboutOf(facts.account);
-  if (over?.rule === RULES.loginByAccount && counted.held !== undefined) await deps.locked?.(scope, facts.account?.id, counted.held);
-  if (over) return refuse(over.refusal, over.rule === RULES.loginByAccount ? 'limit.account' : 'limit.code', about);
+
+  // By what was typed, not by whom it names: a name that nobody has is held back in the same way. An application is no device of one person.
+  const counted = countedOf(taken);
+  const held = counted === undefined ? undefined : deps.box.mac('login-account', counted);
+  const key =
+    held !== undefined && attempt.door === 'browser' && facts.knownDevice && taken.deviceHash ? `${held}.${taken.deviceHash}` : held;
+  const byAccount = key === undefined ? undefined : await count(() => limits.consume(RULES.loginByAccount, key));
+  if (byAccount) {
+    if (held !== undefined) await deps.locked?.(scope, facts.account?.id, held);
+    return refuse(byAccount, 'limit.account', about);
+  }
+  const tries = triesOf(taken);
+  const byTries = tries && (await count(() => limits.consume(RULES.codeTryByAccount, tries)));
+  if (byTries) return refuse(byTries, 'limit.code', about);
 
   const code = await compareCode(taken);
   const { issuer } = scope.request;
   const context = { account: facts.account, now, begun: taken.kept?.state, code: code?.says, issuer, tenantId: scope.tenantId };
   const verdict = await method.verify(context, input);
-  const forgive = () => deps.limits.forgive([counted.byAddress], counted.rest);
+  const forgive = async (): Promise<void> => {
+    // Failures are what is counted: many people may share an address.
+    await Promise.all([
+      key === undefined ? undefined : limits.reset(RULES.loginByAccount, key),
+      tries === undefined ? undefined : limits.reset(RULES.codeTryByAccount, tries),
+      limits.refund(RULES.loginByAddress, address),
+    ]);
+  };
   if (verdict.ok && 'newcomer' in verdict) {
     const { now: _now, deps: _deps, scope: _scope, ...rest } = taken;
     const made = await welcome(deps, scope, {
@@ -80,9 +102,7 @@ export async function judge(deps: JudgeDeps, scope: Scope, attempt: Attempt, isS
 type NotTaken = { refused: Refusal; reason: string; account?: Account | undefined };
 
 /** Reads the input, finds the account, and sees whether this step is the next one. */
-async function take(deps: JudgeDeps, scope: Scope, attempt: Attempt): Promise<Taken | NotTaken> {
-  const method = deps.byId.get(attempt.methodId);
-  if (!method) return { refused: { refused: 'auth.method_unknown', status: 422 }, reason: 'method.unknown' };
+async function take(deps: JudgeDeps, scope: Scope, attempt: Attempt, method: LoginMethod): Promise<Taken | NotTaken> {
   const now = deps.clock.now();
   const kept = await keptBy(deps, scope, attempt, method, now);
   const input = { ...pick(method, attempt.input), ...(kept?.login === undefined ? {} : { login: kept.login }) };

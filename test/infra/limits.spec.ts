@@ -60,35 +60,6 @@ function countsExactly(open: () => Limits, store: LimitRule['store']): void {
     await new Promise((resolve) => setTimeout(resolve, 1100));
     assert.equal(await allowed(limits, short, 'k', 3), 1);
   });
-
-  it('takes from several in turn, exactly when all come at once, and nothing of those after one that refuses', async () => {
-    const limits = open();
-    const [wide, narrow, last] = [10, 3, 20].map((points, n) => rule({ name: `turn${n}_${store}`, store, points }));
-    const all = [wide!, narrow!, last!].map((one) => ({ rule: one, key: 'k' }));
-    const refused: string[] = [];
-    const results = await Promise.allSettled(
-      Array.from({ length: 15 }, () => limits.consumeInTurn(all, ({ name }) => void refused.push(name))),
-    );
-    for (const result of results) if (result.status === 'rejected') assert.ok(isLimited(result.reason), String(result.reason));
-    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 3);
-    assert.deepEqual(refused.sort(), [...Array(5).fill(wide!.name), ...Array(7).fill(narrow!.name)].sort());
-    assert.equal(await allowed(limits, last!, 'k', 20), 17);
-    assert.ok((await limits.blockedFor(wide!, 'k')) > 60);
-
-    await limits.reset(wide!, 'k');
-    await limits.consume(wide!, 'k', 10);
-    await limits.forgive([{ rule: wide!, key: 'k', points: 2 }], [all[1]!, all[2]!]);
-    assert.equal(await allowed(limits, narrow!, 'k', 5), 3);
-    assert.equal(await allowed(limits, last!, 'k', 25), 20);
-    assert.equal(await allowed(limits, wide!, 'k', 5), 2);
-  });
-
-  it('refuses at once who takes more than there is', async () => {
-    const limits = open();
-    const one = rule({ name: `much_${store}`, store });
-    await assert.rejects(limits.consume(one, 'k', 6), isLimited);
-    assert.ok((await limits.blockedFor(one, 'k')) > 60);
-  });
 }
 
 describe('limits', () => {
@@ -113,26 +84,6 @@ describe('limits', () => {
       assert.equal(await allowed(two, rule(), '203.0.113.9', 5), 2);
       const rows = await db.query<{ key: string }>({ name: 'test-keys', text: 'select key from rate_limits' }, []);
       assert.ok(rows.length > 0 && rows.every(({ key }) => !key.includes('203.0.113.9')));
-    });
-
-    it('count several in one statement, give back in one, and never wait for each other', async () => {
-      const limits = createLimits({ db });
-      const [first, second] = [rule({ name: 'crowd', points: 1000 }), rule({ name: 'one', points: 1000, store: 'durable' })];
-      const all = [first, second].map((by) => ({ rule: by, key: 'k' }));
-      const before = db.statements.count;
-      await limits.consumeInTurn(all);
-      await limits.forgive([all[0]!], [all[1]!]);
-      assert.equal(db.statements.count - before, 2);
-      await Promise.all(Array.from({ length: 200 }, (_, n) => (n % 2 ? limits.forgive([all[0]!], [all[1]!]) : limits.consumeInTurn(all))));
-    });
-
-    it('give nothing back to a window that is over', async () => {
-      const limits = createLimits({ db });
-      const short = rule({ name: 'over', points: 1, durationSeconds: 1, blockSeconds: 0 });
-      await limits.consume(short, 'k');
-      await new Promise((resolve) => setTimeout(resolve, 1100));
-      await limits.refund(short, 'k');
-      assert.equal(await allowed(limits, short, 'k', 3), 1);
     });
 
     it('answer 503 where nobody can count', async () => {
@@ -169,18 +120,6 @@ describe('limits', () => {
     });
 
     countsExactly(() => createLimits({ db, redis }), 'shared');
-
-    it('leave it to PostgreSQL what must be exact, in turn with what Redis counts', async () => {
-      const limits = createLimits({ db, redis });
-      const all = [rule({ name: 'here' }), rule({ name: 'there', store: 'durable' })].map((by) => ({ rule: by, key: 'mixed' }));
-      const before = db.statements.count;
-      await Promise.allSettled(Array.from({ length: 9 }, () => limits.consumeInTurn(all)));
-      assert.equal(db.statements.count - before, 5);
-      await limits.reset(all[0]!.rule, 'mixed');
-      await assert.rejects(limits.consumeInTurn(all), isLimited);
-      await limits.forgive([all[0]!], [all[1]!]);
-      assert.equal(await allowed(limits, all[1]!.rule, 'mixed', 9), 5);
-    });
 
     it('are counted in the process while Redis is away, except those that must be exact', async function () {
       if (!server) skip(this, 'the Redis is not ours to stop');
