@@ -78,13 +78,12 @@ export async function resolveIdentity(
   // It opens the tenant that is signed in at, and the one that invites, and no third.
   const counts = invited !== undefined && [scope.tenantId, invited.tenantId].includes(tenantId);
   const arrival = { connection, identity, purpose, invitedKey: counts ? emailKey(invited.email) : undefined };
-  try {
-    return await trusted(deps, tenantId, await resolveIn(deps, scope, arrival));
-  } catch (error) {
+  const whose = await resolveIn(deps, scope, arrival).catch((error: unknown) => {
     // The same identity came twice at the same instant; by now it is known.
     if (error instanceof Raced) return resolveIn(deps, scope, arrival);
     throw error;
-  }
+  });
+  return trusted(deps, tenantId, whose);
 }
 
 /**
