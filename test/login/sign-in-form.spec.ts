@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { signInForm } from '#src/login/sign-in-form.ts';
+import type { Page } from '#test/support/browser.ts';
 import { type HalfWay, isIn, startHalfWay } from '#test/support/half-way.ts';
 import { submit } from '#test/support/person.ts';
 
@@ -56,5 +57,34 @@ describe('signing in where a tenant has no passwords', function () {
     const { page: asked } = await submit(browser, page, { login, method: 'email-otp' });
     const landing = await submit(browser, asked!, { code: await w.messageTo(login, /\b(\d{6})\b/) });
     assert.ok(isIn(landing));
+  });
+
+  it('a reset and a registration that were under way when it gave passwords up set none, and let nobody in', async () => {
+    const passwords = { methods: ['password', 'email-otp'] };
+    const without = { methods: ['email-otp'] };
+    const next = 'seven Otters 4 lanterns';
+    const codeFor = (login: string): Promise<string> => w.messageTo(login, /\b(\d{6})\b/);
+    const { browser, login, password } = await w.newPerson();
+    const stranger = w.site.app.browser();
+    const newcomer = `newcomer-${Date.now()}@example.test`;
+    await w.settings(passwords);
+    const pathOf = (page: Page): string => new URL(page.url).pathname;
+    const reset = await browser.go(`${pathOf(await w.enter(browser))}/reset`);
+    const { page: resetting } = await submit(browser, reset.page!, { email: login });
+    const register = await stranger.go(`${pathOf(await w.enter(stranger))}/register`);
+    const { page: registering } = await submit(stranger, register.page!, { email: newcomer, new_password: next });
+    const codes = [await codeFor(login), await codeFor(newcomer)] as const;
+    await w.settings(without);
+    try {
+      assert.ok(!isIn(await submit(browser, resetting!, { code: codes[0], new_password: next })));
+      assert.ok(!isIn(await submit(stranger, registering!, { code: codes[1] })));
+      const { rows } = await w.site.app.owner.query('select 1 from users where email = $1', [newcomer]);
+      assert.equal(rows.length, 0, 'nobody was made');
+      await w.settings(passwords);
+      const again = w.site.app.browser();
+      assert.ok(isIn(await submit(again, await w.enter(again), { login, password })), 'the password is the old one');
+    } finally {
+      await w.settings(without);
+    }
   });
 });
