@@ -43,6 +43,8 @@ export interface Hostility {
   hugeBody?: boolean;
   /** Headers at once, and then a space now and again, without an end. */
   drip?: boolean;
+  /** The discovery document does not say that it knows RFC 7636. */
+  noPkce?: boolean;
   /** Where every answer sends the caller on to. */
   redirect?: string;
   /** The key set is that of before the last exchange of keys. */
@@ -255,7 +257,7 @@ export async function startUpstream(): Promise<FakeUpstream> {
       case 'GET idp/.well-known/openid-configuration':
         return discovery(fake.issuer, fake.issuer, {
           userinfo_endpoint: `${fake.issuer}/userinfo`,
-          code_challenge_methods_supported: ['S256'],
+          ...(hostile.noPkce ? {} : { code_challenge_methods_supported: ['S256'] }),
           authorization_response_iss_parameter_supported: true,
           // OpenID Connect RP-Initiated Logout 1.0 section 2.1.
           ...(hostile.endSession === null ? {} : { end_session_endpoint: hostile.endSession ?? `${fake.issuer}/end` }),

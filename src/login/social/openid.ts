@@ -80,8 +80,8 @@ async function known(upstream: Upstream, settings: OpenIdSettings): Promise<Know
   });
 }
 
-/** Whether the provider asks for PKCE or at least does not hide that it knows it. */
-const usesPkce = ({ config }: Known, settings: OpenIdSettings): boolean => settings.pkce ?? config.serverMetadata().supportsPKCE();
+/** Also where the provider does not announce it: who does not know it ignores it (RFC 6749 section 3.1), and some know it and do not say so (RFC 9700 section 2.1.1). */
+const usesPkce = (settings: OpenIdSettings): boolean => settings.pkce !== false;
 
 export async function authorizationUrl(upstream: Upstream, settings: OpenIdSettings, ask: Ask): Promise<URL> {
   const found = await known(upstream, settings);
@@ -93,9 +93,7 @@ export async function authorizationUrl(upstream: Upstream, settings: OpenIdSetti
     scope: ['openid', ...(scopes ?? settings.scopes).filter((scope) => scope !== 'openid')].join(' '),
     state: ask.state,
     nonce: ask.nonce,
-    ...(usesPkce(found, settings)
-      ? { code_challenge: await oidc.calculatePKCECodeChallenge(ask.verifier), code_challenge_method: 'S256' }
-      : {}),
+    ...(usesPkce(settings) ? { code_challenge: await oidc.calculatePKCECodeChallenge(ask.verifier), code_challenge_method: 'S256' } : {}),
     ...(ask.loginHint === undefined ? {} : { login_hint: ask.loginHint }),
     ...(ask.locale === undefined ? {} : { ui_locales: ask.locale }),
   });
@@ -136,7 +134,7 @@ export async function exchanged(upstream: Upstream, settings: OpenIdSettings, an
   const url = new URL(answer.redirectUri);
   for (const [name, value] of answer.params) if (name !== 'user') url.searchParams.append(name, value);
   const tokens = await oidc.authorizationCodeGrant(config, url, {
-    ...(usesPkce(found, settings) && answer.verifier !== undefined ? { pkceCodeVerifier: answer.verifier } : {}),
+    ...(usesPkce(settings) && answer.verifier !== undefined ? { pkceCodeVerifier: answer.verifier } : {}),
     ...(answer.state === undefined ? {} : { expectedState: answer.state }),
     ...(answer.nonce === undefined ? {} : { expectedNonce: answer.nonce }),
     idTokenExpected: true,

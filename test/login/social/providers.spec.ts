@@ -137,6 +137,16 @@ describe('upstreams', () => {
     assert.ok(fake.seen.filter((one) => one.endsWith('/keys')).length - before <= 1);
   });
 
+  it('send PKCE also to a provider that does not announce it', async () => {
+    fake.hostile = { noPkce: true };
+    const upstreams = createUpstreams({ fetch: fake.fetch, clock: systemClock });
+    const connection = await connectionOf('oidc', fake);
+    const url = await upstreams.begin(connection, { redirectUri: 'https://op.test/cb', state: 's', nonce: 'n', verifier: 'v'.repeat(43) });
+    assert.equal(url.searchParams.get('code_challenge_method'), 'S256');
+    assert.match(url.searchParams.get('code_challenge') ?? '', /^[\w-]{43}$/);
+    assert.equal((await (await walk(upstreams, connection, fake)).person()).subject, ADA.sub);
+  });
+
   it('ask userinfo for what the ID token leaves out, and refuse where it speaks of somebody else', async () => {
     const upstreams = createUpstreams({ fetch: fake.fetch, clock: systemClock });
     const connection = await connectionOf('oidc', fake);
