@@ -212,7 +212,7 @@ export function directMethodContract(world: () => DirectWorld, method: DirectMet
       assert.equal(suspended.status, 200, suspended.text);
       const answer = await callAs(client)(path, right);
       // Refused by the client, or where the news of it is still on its way, by the tenant that is nobody’s home any more.
-      assert.ok([400, 401, 403].includes(answer.status), answer.text);
+      assert.ok([401, 403].includes(answer.status), answer.text);
       assert.ok(!hasTokens(answer));
       assert.equal(await sessionsOf(somebody), 0);
     });
